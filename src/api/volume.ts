@@ -1,0 +1,200 @@
+/**
+ * MeshStorVolume (msvol): one replicated volume. The schema here is the only source of the CRD
+ * (src/api/crd.ts). `spec` is what is asked for; `status` is the record that the safety protocol
+ * lives on (docs/explanation/protocol.md) and what people read.
+ */
+import * as z from "zod";
+
+export const PHASES = ["New", "Requested", "Syncing", "Synced", "Expanding", "Replacing", "Deleting"] as const;
+export const PARTITION_STATES = ["Requested", "Created", "Syncing", "Synced", "Spare", "Faulty", "Missing", "Replacing", "Deleting"] as const;
+
+export const volumeSpecSchema = z.object({
+  capacityBytes: z.int().min(536_870_912).describe("Size of the volume in bytes, a multiple of 1 MiB, at least 512 MiB."),
+  numberOfCopies: z.int().min(1).max(16).default(2).describe("Number of copies, each on a node of its own (StorageClass: numberOfCopies or replicaCount)."),
+  drivesPerCopy: z.int().min(1).max(16).default(1).describe("Number of drives that one copy is striped over (StorageClass: drivesPerCopy or stripeWidth)."),
+  memberMissingTimeout: z.int().min(60).default(900).describe("Seconds that a member may be missing before it is replaced."),
+  sectorSize: z.int().optional().describe("Logical sector size of every member in bytes: 512 or 4096 (the CRD holds it to these two by CEL)."),
+  fsType: z.enum(["xfs"]).default("xfs").describe("Filesystem on the volume."),
+  requestedName: z.string().optional().describe("The name the CSI caller asked for, where it differs from metadata.name."),
+});
+
+/** An export of one member over NVMe-oF, written by the provider before it makes it. */
+export const exportSchema = z.object({
+  epoch: z.int().min(1).describe("Owner epoch that this export serves."),
+  attach: z.int().min(1).describe("Attach number; never used twice for a member (Z6)."),
+  bootID: z.string().describe("Boot of the provider in which the export was made; it is never remade in another."),
+  transport: z.enum(["tcp"]).describe("NVMe-oF transport."),
+  address: z.string().describe("IP address of the provider."),
+  port: z.int().describe("NVMe-oF service port."),
+});
+
+export const partitionSchema = z.object({
+  partitionUUID: z.string().describe("GPT partition UUID; the identity of the member."),
+  nodeID: z.string().describe("Kubernetes node that holds the partition."),
+  drive: z.string().describe("Drive on that node: serial number and namespace id, joined by ':'."),
+  mirror: z.int().min(0).describe("Index of the mirror that the member belongs to."),
+  state: z.enum(PARTITION_STATES).describe("State of the partition."),
+  sizeBytes: z.int().describe("Size of the partition in bytes."),
+  updatedAt: z.string().meta({ format: "date-time" }).describe("Time of the last change of state."),
+  export: exportSchema.optional().describe("Current export of the member."),
+  detachedAttach: z.int().optional().describe("Attach numbers up to this one are given up by the owner and never connected again."),
+  detached: z.boolean().optional().describe("The owner has left this member for good: it may be wiped (I9)."),
+  outSince: z.int().optional().describe("Generation of the mirror's record that took this member out of R."),
+  progress: z.string().optional().describe("Progress of zeroing or wiping, for example 45.2%."),
+  message: z.string().optional().describe("One sentence about this partition, if there is something to say."),
+});
+
+export const mirrorSchema = z.object({
+  index: z.int().min(0),
+  arrayUUID: z.string().describe("MD array UUID."),
+  created: z.boolean().describe("The MD array has been made on all first members."),
+  generation: z.int().min(1).describe("Raised by every write of inSync (Z2)."),
+  inSync: z.array(z.string()).describe("R: partition UUIDs of the members recorded in sync; every acknowledged write is on all of them (L1)."),
+  fullGeneration: z.int().min(0).describe("Last generation at which no slot was vacant; a member that left before it is rebuilt in full (I5)."),
+});
+
+export const ownerSchema = z.object({
+  nodeName: z.string(),
+  nodeUID: z.string(),
+  bootID: z.string(),
+  since: z.string().meta({ format: "date-time" }),
+  start: z.enum(["First", "Clean", "Unclean"]).describe("How the epoch began; after an unclean stop one member of each mirror starts alone (I3)."),
+});
+
+export const filesystemSchema = z.object({
+  uuid: z.string().describe("UUID recorded before mkfs (I6)."),
+  formattedAt: z.string().meta({ format: "date-time" }).optional().describe("Time when mkfs was seen complete; never formatted again."),
+});
+
+export const conditionSchema = z.object({
+  type: z.string(),
+  status: z.enum(["True", "False", "Unknown"]),
+  reason: z.string(),
+  message: z.string(),
+  lastTransitionTime: z.string().meta({ format: "date-time" }),
+});
+
+export const volumeStatusSchema = z.object({
+  phase: z.enum(PHASES).optional(),
+  mdState: z.string().optional().describe("State of the mirrors: active, degraded, recovering, missing, stopped."),
+  syncPercentage: z.string().optional().describe("Progress of a resync, for example 45.2%; empty at rest."),
+  totalDevices: z.int().optional(),
+  activeDevices: z.int().optional(),
+  failedDevices: z.int().optional(),
+  downDevices: z.int().optional(),
+  ready: z.string().optional().describe("Copies in sync of copies wanted, for example 2/2."),
+  degraded: z.int().optional().describe("Members that are wanted and not in sync."),
+  copies: z.int().optional().describe("Copies in sync (scale subresource)."),
+  nodeName: z.string().optional().describe("Node where the volume is assembled."),
+  epoch: z.int().min(0).optional().describe("Ownership epoch; every assembly takes a new one (I2)."),
+  owner: ownerSchema.optional(),
+  lastStop: z.enum(["Clean", "Unclean"]).optional().describe("How the last epoch ended (Z15)."),
+  mirrors: z.array(mirrorSchema).optional(),
+  filesystem: filesystemSchema.optional(),
+  partitions: z.array(partitionSchema).optional(),
+  message: z.string().optional().describe("One sentence: why the volume waits or is degraded, and what happens next."),
+  conditions: z.array(conditionSchema).optional(),
+});
+
+export type Phase = (typeof PHASES)[number];
+export type PartitionState = (typeof PARTITION_STATES)[number];
+export interface VolumeSpec {
+  capacityBytes: number;
+  numberOfCopies: number;
+  drivesPerCopy: number;
+  memberMissingTimeout: number;
+  /** Logical sector size in bytes of every member: 512 or 4096. */
+  sectorSize?: number;
+  fsType: "xfs";
+  requestedName?: string;
+}
+export interface ExportRecord {
+  epoch: number;
+  attach: number;
+  bootID: string;
+  transport: "tcp";
+  address: string;
+  port: number;
+}
+export interface PartitionRecord {
+  partitionUUID: string;
+  nodeID: string;
+  drive: string;
+  mirror: number;
+  state: PartitionState;
+  sizeBytes: number;
+  updatedAt: string;
+  export?: ExportRecord;
+  detachedAttach?: number;
+  detached?: boolean;
+  outSince?: number;
+  progress?: string;
+  message?: string;
+}
+export interface MirrorRecord {
+  index: number;
+  arrayUUID: string;
+  created: boolean;
+  generation: number;
+  inSync: string[];
+  fullGeneration: number;
+}
+export interface OwnerRecord {
+  nodeName: string;
+  nodeUID: string;
+  bootID: string;
+  since: string;
+  start: "First" | "Clean" | "Unclean";
+}
+export interface FilesystemRecord {
+  uuid: string;
+  formattedAt?: string;
+}
+export interface Condition {
+  type: string;
+  status: "True" | "False" | "Unknown";
+  reason: string;
+  message: string;
+  lastTransitionTime: string;
+}
+export interface VolumeStatus {
+  phase?: Phase;
+  mdState?: string;
+  syncPercentage?: string;
+  totalDevices?: number;
+  activeDevices?: number;
+  failedDevices?: number;
+  downDevices?: number;
+  ready?: string;
+  degraded?: number;
+  copies?: number;
+  nodeName?: string;
+  epoch?: number;
+  owner?: OwnerRecord;
+  lastStop?: "Clean" | "Unclean";
+  mirrors?: MirrorRecord[];
+  filesystem?: FilesystemRecord;
+  partitions?: PartitionRecord[];
+  message?: string;
+  conditions?: Condition[];
+}
+
+/** The parts of Kubernetes object metadata that we use. */
+export interface ObjectMeta {
+  name: string;
+  uid?: string;
+  resourceVersion?: string;
+  creationTimestamp?: string;
+  deletionTimestamp?: string;
+  finalizers?: string[];
+  labels?: Record<string, string>;
+  annotations?: Record<string, string>;
+  generation?: number;
+}
+export interface MeshStorVolume {
+  apiVersion: string;
+  kind: "MeshStorVolume";
+  metadata: ObjectMeta;
+  spec: VolumeSpec;
+  status?: VolumeStatus;
+}

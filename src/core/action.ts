@@ -1,0 +1,104 @@
+/**
+ * Everything that a node can do, as data. The planner returns these; host/apply.ts and
+ * agent/apply-record.ts carry them out, and both tables are checked by the compiler to be complete.
+ * An action is idempotent: done twice, or killed in the middle and done again, it ends the same.
+ * `Record*` actions are compare-and-swaps of the volume's status (core/record.ts); the others touch
+ * the host. The list of kinds (ACTION_KINDS) is what the kill tests run through.
+ */
+
+export interface MemberRef {
+  partitionUUID: string;
+  mirror: number;
+}
+
+export type HostAction =
+  /** Makes a GPT partition in the named hole and its device node; refuses on any overlap (I9). */
+  | { kind: "CreatePartition"; partitionUUID: string; drive: string; startBytes: number; sizeBytes: number; label: string }
+  /** Zeroes the whole partition, with Write Zeroes where the drive offers it; reads back samples (I7). */
+  | { kind: "ZeroPartition"; partitionUUID: string; device: string }
+  /** Zeroes the partition's data before its space is free again (I7, I9). */
+  | { kind: "WipePartition"; partitionUUID: string; device: string }
+  | { kind: "DeletePartition"; partitionUUID: string; drive: string; number: number; device: string }
+  /** Withdraws an export: allowed host, ports, proof that no controller is left, disable (drains), remove (I2, Z11). */
+  | { kind: "CutExport"; nqn: string }
+  | { kind: "CreateExport"; nqn: string; partitionUUID: string; device: string; hostNQN: string; address: string; port: number }
+  | { kind: "Connect"; nqn: string; partitionUUID: string; address: string; port: number }
+  | { kind: "Disconnect"; controller: string; nqn: string }
+  | { kind: "OpenWindow"; partitionUUID: string; below: string; sizeBytes: number }
+  | { kind: "CloseWindow"; partitionUUID: string }
+  /** Writes the label {volume UID, epoch, generation} on every listed device, and reads it back (I2, Z20). */
+  | { kind: "StampLabel"; devices: { partitionUUID: string; mirror: number; device: string }[]; volumeUID: string; epoch: number; generations: number[] }
+  /** First making of a mirror on blank, identical members. */
+  | { kind: "CreateMirror"; mirror: number; arrayUUID: string; name: string; slots: number; members: { partitionUUID: string; local: boolean }[]; sizeBytes: number; bitmapChunkBytes: number }
+  /** Assembles exactly these members, never by scanning, never by force (I3). */
+  | { kind: "AssembleMirror"; mirror: number; arrayUUID: string; name: string; members: { partitionUUID: string; local: boolean }[] }
+  /** SET_DISK_FAULTY through `mdadm --fail`; only after RecordOut (I1, Z1). */
+  | { kind: "FailMember"; device: string; partitionUUID: string; window: string }
+  | { kind: "RemoveMember"; device: string; partitionUUID: string; window: string }
+  /** Bitmap re-add: union of both bitmaps set, read back from a survivor, then --re-add (I5, Z18). */
+  | { kind: "ReAddMember"; device: string; arrayUUID: string; partitionUUID: string; window: string; survivorWindow: string; local: boolean }
+  /** Adds a member to be rebuilt in full, in a vacant slot or (grow) in an added one (E21). */
+  | { kind: "AddMember"; device: string; partitionUUID: string; window: string; growTo: number | null; local: boolean }
+  | { kind: "ShrinkMirror"; device: string; slots: number }
+  | { kind: "SetWriteMostly"; device: string; window: string; writeMostly: boolean }
+  | { kind: "StopMirror"; device: string }
+  | { kind: "CreateVolumeDevice"; volumeName: string; volumeUID: string; mirrors: string[]; sizeBytes: number }
+  | { kind: "RemoveVolumeDevice"; name: string }
+  /** mkfs for exactly this UUID on a device proven blank, or again for the same UUID (I6). */
+  | { kind: "MakeFilesystem"; device: string; fsType: "xfs"; uuid: string; sectorSize: number; stripes: number }
+  | { kind: "MountStage"; device: string; target: string; fsType: "xfs"; options: string[]; readOnly: boolean }
+  | { kind: "UnmountStage"; target: string }
+  | { kind: "MountPublish"; source: string; target: string; readOnly: boolean }
+  | { kind: "UnmountPublish"; target: string };
+
+export type RecordAction =
+  /** Requested → Created, after the zeroes were proven (I7). */
+  | { kind: "RecordCreated"; partitionUUID: string }
+  /** The partition could not be made; the controller finds another place. */
+  | { kind: "RecordFaulty"; partitionUUID: string; message: string }
+  /** Takes the partition's entry out; the last one of a deleted volume lets the object go. */
+  | { kind: "RecordDeleted"; partitionUUID: string }
+  /** Announces the next export before it is made, with a new attach number (Z6). */
+  | { kind: "RecordExport"; partitionUUID: string; epoch: number; attach: number }
+  /** Takes ownership under a new epoch (I2). */
+  | { kind: "RecordClaim" }
+  | { kind: "RecordMirrorCreated"; mirror: number }
+  /** Takes members out of R, always raising the generation, also when they were not in it (I1, Z2). */
+  | { kind: "RecordOut"; members: MemberRef[]; reason: string }
+  /** Takes a member into R once sysfs says in_sync and no sync runs (I1). */
+  | { kind: "RecordIn"; members: MemberRef[] }
+  /** Says that the attach number is given up so that the provider may export anew. */
+  | { kind: "RecordDetached"; partitionUUID: string; attach: number }
+  /** Asks for a copy on this node (the pod's node gets one). */
+  | { kind: "RecordRequestLocal"; partitions: { mirror: number; drive: string; sizeBytes: number }[] }
+  /** Takes an excess copy's members out of R and marks them Replacing/Deleting. */
+  | { kind: "RecordRetire"; members: MemberRef[] }
+  /** The retired member has left the array and its connection: it may be wiped (I9). */
+  | { kind: "RecordRetired"; partitionUUID: string }
+  /** Fixes the filesystem's UUID before mkfs (I6). */
+  | { kind: "RecordFilesystem" }
+  | { kind: "RecordFormatted" }
+  /** Gives ownership up after everything is proven gone (I8); clean only by Z15. */
+  | { kind: "RecordRelease"; clean: boolean };
+
+/** Every action carries the sentence that explains and status show. */
+export type Action = (HostAction | RecordAction) & { why: string };
+export type ActionKind = Action["kind"];
+
+/** Kinds whose decision needs a linearizable read of the volume (I2: cut, export, assemble, release, wipe). */
+export const ALL_HOST_KINDS = [
+  "CreatePartition", "ZeroPartition", "WipePartition", "DeletePartition", "CutExport", "CreateExport", "Connect", "Disconnect",
+  "OpenWindow", "CloseWindow", "StampLabel", "CreateMirror", "AssembleMirror", "FailMember", "RemoveMember", "ReAddMember",
+  "AddMember", "ShrinkMirror", "SetWriteMostly", "StopMirror", "CreateVolumeDevice", "RemoveVolumeDevice", "MakeFilesystem",
+  "MountStage", "UnmountStage", "MountPublish", "UnmountPublish",
+] as const satisfies readonly HostAction["kind"][];
+export const ALL_RECORD_KINDS = [
+  "RecordCreated", "RecordFaulty", "RecordDeleted", "RecordExport", "RecordClaim", "RecordMirrorCreated", "RecordOut", "RecordIn",
+  "RecordDetached", "RecordRequestLocal", "RecordRetire", "RecordRetired", "RecordFilesystem", "RecordFormatted", "RecordRelease",
+] as const satisfies readonly RecordAction["kind"][];
+export const ACTION_KINDS: readonly ActionKind[] = [...ALL_HOST_KINDS, ...ALL_RECORD_KINDS];
+
+/** Compile-time proof that the lists above name every kind. */
+type Missing = Exclude<ActionKind, (typeof ALL_HOST_KINDS)[number] | (typeof ALL_RECORD_KINDS)[number]>;
+const noneMissing: Missing extends never ? true : never = true;
+void noneMissing;
