@@ -30,8 +30,14 @@ export function volumeDeviceUUID(volumeUID: string): string {
 export function windowName(partitionUUID: string): string {
   return `msmember-${partitionUUID}`;
 }
-export function windowUUID(partitionUUID: string): string {
-  return `MESHSTOR-MEMBER-${partitionUUID}`;
+/** The window's device-mapper UUID carries the epoch, so that a running array says whose it is (I4). */
+export function windowUUID(partitionUUID: string, epoch: number): string {
+  return `MESHSTOR-MEMBER-${partitionUUID}-e${epoch}`;
+}
+/** Reads a window's UUID back; null if it is not ours. */
+export function parseWindowUUID(uuid: string): { partitionUUID: string; epoch: number } | null {
+  const match = /^MESHSTOR-MEMBER-([0-9a-f-]{36})-e(\d+)$/.exec(uuid);
+  return match ? { partitionUUID: match[1]!, epoch: Number(match[2]) } : null;
 }
 
 /** The name of one export: one member, one epoch, one attach number (I2, "a connection is used once"). */

@@ -39,7 +39,7 @@ export const partitionSchema = z.object({
   export: exportSchema.optional().describe("Current export of the member."),
   detachedAttach: z.int().optional().describe("Attach numbers up to this one are given up by the owner and never connected again."),
   detached: z.boolean().optional().describe("The owner has left this member for good: it may be wiped (I9)."),
-  outSince: z.int().optional().describe("Generation of the mirror's record that took this member out of R."),
+  outSince: z.int().optional().describe("Generation that took this member out of R; present only while the bitmap still tells all that the member misses, else it is rebuilt in full (I5)."),
   progress: z.string().optional().describe("Progress of zeroing or wiping, for example 45.2%."),
   message: z.string().optional().describe("One sentence about this partition, if there is something to say."),
 });
@@ -50,7 +50,6 @@ export const mirrorSchema = z.object({
   created: z.boolean().describe("The MD array has been made on all first members."),
   generation: z.int().min(1).describe("Raised by every write of inSync (Z2)."),
   inSync: z.array(z.string()).describe("R: partition UUIDs of the members recorded in sync; every acknowledged write is on all of them (L1)."),
-  fullGeneration: z.int().min(0).describe("Last generation at which no slot was vacant; a member that left before it is rebuilt in full (I5)."),
 });
 
 export const ownerSchema = z.object({
@@ -137,7 +136,6 @@ export interface MirrorRecord {
   created: boolean;
   generation: number;
   inSync: string[];
-  fullGeneration: number;
 }
 export interface OwnerRecord {
   nodeName: string;

@@ -24,10 +24,15 @@ export type HostAction =
   | { kind: "CreateExport"; nqn: string; partitionUUID: string; device: string; hostNQN: string; address: string; port: number }
   | { kind: "Connect"; nqn: string; partitionUUID: string; address: string; port: number }
   | { kind: "Disconnect"; controller: string; nqn: string }
-  | { kind: "OpenWindow"; partitionUUID: string; below: string; sizeBytes: number }
+  | { kind: "OpenWindow"; partitionUUID: string; epoch: number; below: string; sizeBytes: number }
   | { kind: "CloseWindow"; partitionUUID: string }
-  /** Writes the label {volume UID, epoch, generation} on every listed device, and reads it back (I2, Z20). */
-  | { kind: "StampLabel"; devices: { partitionUUID: string; mirror: number; device: string }[]; volumeUID: string; epoch: number; generations: number[] }
+  /**
+   * Writes the label {volume UID, epoch, generation} on every listed device (a partition or namespace,
+   * not a window), and reads it back (I2, Z20). Refuses a label of another volume or member (ForeignContent)
+   * and a label that is newer than the record (RecordOlderThanLabel): at the epoch's start any label with
+   * this epoch or a later one, otherwise one with a later epoch or, in this epoch, a later generation.
+   */
+  | { kind: "StampLabel"; devices: { partitionUUID: string; mirror: number; device: string; generation: number }[]; volumeUID: string; epoch: number; atStart: boolean }
   /** First making of a mirror on blank, identical members. */
   | { kind: "CreateMirror"; mirror: number; arrayUUID: string; name: string; slots: number; members: { partitionUUID: string; local: boolean }[]; sizeBytes: number; bitmapChunkBytes: number }
   /** Assembles exactly these members, never by scanning, never by force (I3). */
@@ -65,15 +70,17 @@ export type RecordAction =
   | { kind: "RecordMirrorCreated"; mirror: number }
   /** Takes members out of R, always raising the generation, also when they were not in it (I1, Z2). */
   | { kind: "RecordOut"; members: MemberRef[]; reason: string }
-  /** Takes a member into R once sysfs says in_sync and no sync runs (I1). */
+  /** Before a member joins: state Syncing; if it fills the last vacant slot, absent members lose their claim on the bitmap (I5). */
+  | { kind: "RecordJoining"; member: MemberRef; fills: boolean }
+  /** Takes members into R once sysfs says in_sync and no sync runs (I1). */
   | { kind: "RecordIn"; members: MemberRef[] }
   /** Says that the attach number is given up so that the provider may export anew. */
   | { kind: "RecordDetached"; partitionUUID: string; attach: number }
-  /** Asks for a copy on this node (the pod's node gets one). */
-  | { kind: "RecordRequestLocal"; partitions: { mirror: number; drive: string; sizeBytes: number }[] }
-  /** Takes an excess copy's members out of R and marks them Replacing/Deleting. */
+  /** Asks for a copy on this node (the pod's node gets one); before first use it takes the place of another node's copy. */
+  | { kind: "RecordRequestLocal"; partitions: { mirror: number; drive: string; sizeBytes: number }[]; insteadOf: string | null }
+  /** Takes an excess copy's members out of R and marks them Replacing. */
   | { kind: "RecordRetire"; members: MemberRef[] }
-  /** The retired member has left the array and its connection: it may be wiped (I9). */
+  /** The retired member has left the array and its connection: Deleting and detached, it may be wiped (I9). */
   | { kind: "RecordRetired"; partitionUUID: string }
   /** Fixes the filesystem's UUID before mkfs (I6). */
   | { kind: "RecordFilesystem" }
@@ -93,7 +100,7 @@ export const ALL_HOST_KINDS = [
   "MountStage", "UnmountStage", "MountPublish", "UnmountPublish",
 ] as const satisfies readonly HostAction["kind"][];
 export const ALL_RECORD_KINDS = [
-  "RecordCreated", "RecordFaulty", "RecordDeleted", "RecordExport", "RecordClaim", "RecordMirrorCreated", "RecordOut", "RecordIn",
+  "RecordCreated", "RecordFaulty", "RecordDeleted", "RecordExport", "RecordClaim", "RecordMirrorCreated", "RecordOut", "RecordJoining", "RecordIn",
   "RecordDetached", "RecordRequestLocal", "RecordRetire", "RecordRetired", "RecordFilesystem", "RecordFormatted", "RecordRelease",
 ] as const satisfies readonly RecordAction["kind"][];
 export const ACTION_KINDS: readonly ActionKind[] = [...ALL_HOST_KINDS, ...ALL_RECORD_KINDS];

@@ -86,6 +86,8 @@ export interface Window {
   device: string;
   name: string;
   partitionUUID: string;
+  /** Epoch in which it was opened (from its device-mapper UUID). */
+  epoch: number;
   /** Kernel name of the device below: nvme0n1p3 or nvme4n1; null if it is gone. */
   below: string | null;
   sizeBytes: number;
