@@ -1,0 +1,56 @@
+/**
+ * Changes to the process guests' kernel source: only to what plays the hardware.
+ * The product's own paths (MD, dm, NVMe host, nvmet for any other NQN, XFS) stay Debian's.
+ */
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+/** One textual change; it must match exactly once, otherwise set-up fails. */
+export interface KernelPatch {
+  readonly file: string;
+  readonly why: string;
+  readonly find: string;
+  readonly replace: string;
+}
+
+const IS_DRIVE = (subsystem: string): string => `!strncmp(${subsystem}->subsysnqn, "nqn.2025-12.lab:", 16)`;
+
+/** All changes, in order. */
+export const PATCHES: readonly KernelPatch[] = [
+  {
+    file: "drivers/nvme/target/admin-cmd.c",
+    why: "An emulated drive (loop transport, the lab's NQN) has one port and one controller like a drive in a slot, and offers no Write Zeroes when its NQN says so.",
+    find: "\tid->vwc = NVME_CTRL_VWC_PRESENT;\n",
+    replace: [
+      "\tid->vwc = NVME_CTRL_VWC_PRESENT;",
+      `\tif (${IS_DRIVE("ctrl->subsys")}) {`,
+      "\t\tid->cmic = 0;",
+      '\t\tif (strstr(ctrl->subsys->subsysnqn, ":nowz:"))',
+      "\t\t\tid->oncs &= ~cpu_to_le16(NVME_CTRL_ONCS_WRITE_ZEROES);",
+      "\t}",
+      "",
+    ].join("\n"),
+  },
+  {
+    file: "drivers/nvme/target/admin-cmd.c",
+    why: "The emulated drive's namespace is private to its controller.",
+    find: "\tid->nmic = NVME_NS_NMIC_SHARED;\n\tid->anagrpid",
+    replace: `\tid->nmic = ${IS_DRIVE("req->ns->subsys")} ? 0 : NVME_NS_NMIC_SHARED;\n\tid->anagrpid`,
+  },
+  {
+    file: "arch/um/os-Linux/file.c",
+    why: "Write Zeroes on a drive file frees its blocks (they read as zeroes), so that a zeroed 20 GiB drive costs no disk space and tmpfs works too.",
+    find: "FALLOC_FL_ZERO_RANGE|FALLOC_FL_KEEP_SIZE",
+    replace: "FALLOC_FL_PUNCH_HOLE|FALLOC_FL_KEEP_SIZE",
+  },
+];
+
+/** Applies every patch to an unpacked kernel tree; throws when a place is not found exactly once. */
+export function patchKernel(tree: string): void {
+  for (const patch of PATCHES) {
+    const path = join(tree, patch.file);
+    const parts = readFileSync(path, "utf8").split(patch.find);
+    if (parts.length !== 2) throw new Error(`${patch.file}: expected one place to change, found ${parts.length - 1} (${patch.why})`);
+    writeFileSync(path, parts.join(patch.replace));
+  }
+}
