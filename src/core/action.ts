@@ -11,6 +11,11 @@ export interface MemberRef {
   mirror: number;
 }
 
+/** A member that leaves, with the attach number of the connection that is given up with it (null: local). */
+export interface LeavingRef extends MemberRef {
+  attach: number | null;
+}
+
 export type HostAction =
   /** Makes a GPT partition in the named hole and its device node; refuses on any overlap (I9). */
   | { kind: "CreatePartition"; partitionUUID: string; drive: string; startBytes: number; sizeBytes: number; label: string }
@@ -46,7 +51,8 @@ export type HostAction =
   | { kind: "AddMember"; device: string; partitionUUID: string; window: string; growTo: number | null; local: boolean }
   | { kind: "ShrinkMirror"; device: string; slots: number }
   | { kind: "SetWriteMostly"; device: string; window: string; writeMostly: boolean }
-  | { kind: "StopMirror"; device: string }
+  /** Stops an array; `clean`: every member of R was in sync and live when it was decided (Z15). */
+  | { kind: "StopMirror"; device: string; clean: boolean }
   | { kind: "CreateVolumeDevice"; volumeName: string; volumeUID: string; mirrors: string[]; sizeBytes: number }
   | { kind: "RemoveVolumeDevice"; name: string }
   /** mkfs for exactly this UUID on a device proven blank, or again for the same UUID (I6). */
@@ -69,17 +75,17 @@ export type RecordAction =
   | { kind: "RecordClaim" }
   | { kind: "RecordMirrorCreated"; mirror: number }
   /** Takes members out of R, always raising the generation, also when they were not in it (I1, Z2). */
-  | { kind: "RecordOut"; members: MemberRef[]; reason: string }
+  | { kind: "RecordOut"; members: LeavingRef[]; reason: string }
   /** Before a member joins: state Syncing; if it fills the last vacant slot, absent members lose their claim on the bitmap (I5). */
   | { kind: "RecordJoining"; member: MemberRef; fills: boolean }
   /** Takes members into R once sysfs says in_sync and no sync runs (I1). */
   | { kind: "RecordIn"; members: MemberRef[] }
-  /** Says that the attach number is given up so that the provider may export anew. */
+  /** Gives up a connection that died before its member joined an array; the provider exports anew (Z6). */
   | { kind: "RecordDetached"; partitionUUID: string; attach: number }
   /** Asks for a copy on this node (the pod's node gets one); before first use it takes the place of another node's copy. */
   | { kind: "RecordRequestLocal"; partitions: { mirror: number; drive: string; sizeBytes: number }[]; insteadOf: string | null }
   /** Takes an excess copy's members out of R and marks them Replacing. */
-  | { kind: "RecordRetire"; members: MemberRef[] }
+  | { kind: "RecordRetire"; members: LeavingRef[] }
   /** The retired member has left the array and its connection: Deleting and detached, it may be wiped (I9). */
   | { kind: "RecordRetired"; partitionUUID: string }
   /** Fixes the filesystem's UUID before mkfs (I6). */

@@ -1,0 +1,110 @@
+/**
+ * Members that come back, join, or leave for good while the volume runs (I5, Z3: only with every
+ * connection live and no loss under way; one membership change per mirror at a time). Pure.
+ */
+import type { Action } from "./action.ts";
+import { localCopy } from "./local-copy.ts";
+import type { Plan, PlanInput } from "./plan.ts";
+import { act, NOTHING, wait } from "./plan.ts";
+import { connectAction, openWindow, slotsOf } from "./plan-start.ts";
+import type { MemberView, MirrorView, VolumeView } from "./view.ts";
+
+export function planHeal(view: VolumeView, input: PlanInput): Plan {
+  const plans = view.mirrors.map((mirror) => healMirror(view, mirror, input));
+  const actions = plans.flatMap((p) => p.actions);
+  const waits = plans.flatMap((p) => p.waits);
+  if (actions.length > 0 || waits.length > 0) return { ...NOTHING, actions, waits };
+  return planCopies(view, input);
+}
+
+function healMirror(view: VolumeView, mirror: MirrorView, input: PlanInput): Plan {
+  const array = mirror.array!;
+  const entered = mirror.members.filter((m) => m.inArray?.flags.includes("in_sync") && !m.recorded && m.record.state !== "Replacing");
+  if (entered.length > 0 && array.syncAction === "idle") return enter(view, mirror, entered, input);
+  const preference = mirror.members.filter((m) => m.inArray && !m.inArray.flags.includes("faulty") && m.inArray.flags.includes("write_mostly") === m.local);
+  if (preference.length > 0)
+    return act(...preference.map((m): Action => ({ kind: "SetWriteMostly", device: array.device, window: m.window!.device, writeMostly: !m.local, why: "reads go to the local member" })));
+  const connects = mirror.members.map((m) => connectAction(view, m)).filter((a) => a !== null);
+  if (connects.length > 0) return act(...connects);
+  if (array.syncAction !== "idle") return wait(`mirror ${mirror.index} resyncs`);
+  if (array.members.some((m) => m.flags.includes("spare"))) return wait(`mirror ${mirror.index} begins to rebuild its new member`);
+  const candidate = mirror.members.find((m) => mayJoin(m, input));
+  if (candidate) return join(view, mirror, candidate, input);
+  return shrink(view, mirror);
+}
+
+/** I1: a member enters R when it is in sync, no sync runs, and it carries this epoch's label. */
+function enter(view: VolumeView, mirror: MirrorView, entered: MemberView[], input: PlanInput): Plan {
+  const unlabelled = entered.filter((m) => !labelled(view, m, input));
+  if (unlabelled.length > 0) return act(label(view, mirror, unlabelled));
+  const members = entered.map((m) => ({ partitionUUID: m.uuid, mirror: m.mirror }));
+  const unannounced = entered.find((m) => m.record.state !== "Syncing");
+  if (unannounced) return act({ kind: "RecordJoining", member: { partitionUUID: unannounced.uuid, mirror: mirror.index }, fills: true, why: "found in sync by a new process" });
+  return act({ kind: "RecordIn", members, why: "in sync, and no resync runs" });
+}
+
+function labelled(view: VolumeView, m: MemberView, input: PlanInput): boolean {
+  return input.session.stamped[m.uuid]?.startsWith(`${view.epoch}:`) ?? false;
+}
+
+function label(view: VolumeView, mirror: MirrorView, members: MemberView[]): Action {
+  const devices = members.map((m) => ({ partitionUUID: m.uuid, mirror: m.mirror, device: m.path!, generation: mirror.generation }));
+  return { kind: "StampLabel", devices, volumeUID: view.uid, epoch: view.epoch, atStart: false, why: "a member carries the epoch's label before it is recorded in sync (I2)" };
+}
+
+function mayJoin(m: MemberView, input: PlanInput): boolean {
+  if (m.inArray !== null || m.recorded || m.path === null) return false;
+  if (!["Created", "Missing", "Syncing", "Synced"].includes(m.record.state)) return false;
+  return (input.session.joinNotBefore[m.uuid] ?? 0) <= input.nowMs;
+}
+
+/** Announce, label, window, then by bitmap where its claim stands (I5), else in full. */
+function join(view: VolumeView, mirror: MirrorView, m: MemberView, input: PlanInput): Plan {
+  const array = mirror.array!;
+  const active = array.members.filter((x) => !x.flags.includes("faulty")).length;
+  const growTo = active >= array.raidDisks ? array.raidDisks + 1 : null;
+  const fills = active + 1 >= (growTo ?? array.raidDisks);
+  const ref = { partitionUUID: m.uuid, mirror: mirror.index };
+  if (!input.session.joining.includes(m.uuid)) return act({ kind: "RecordJoining", member: ref, fills, why: `member on node ${m.record.nodeID} is there again` });
+  if (!labelled(view, m, input)) return act(label(view, mirror, [m]));
+  if (!m.window) return act(openWindow(view, m));
+  const survivor = mirror.members.filter((s) => s.recorded && s.inArray && s.window).sort((a, b) => Number(b.local) - Number(a.local))[0];
+  const byBitmap = m.record.outSince !== undefined && array.hasBitmap && growTo === null && survivor !== undefined && !input.session.fullRebuild.includes(m.uuid);
+  const common = { device: array.device, partitionUUID: m.uuid, window: m.window.device, local: m.local };
+  if (byBitmap) return act({ kind: "ReAddMember", ...common, arrayUUID: mirror.arrayUUID, survivorWindow: survivor.window!.device, why: "the bitmaps say what it misses (I5)" });
+  return act({ kind: "AddMember", ...common, growTo, why: growTo ? "a copy is added before another leaves: never degraded" : "rebuilt in full: no bitmap says what it misses (I5)" });
+}
+
+/** A slot that a replaced member left is taken away again, if no absent member still counts on the bitmap. */
+function shrink(view: VolumeView, mirror: MirrorView): Plan {
+  const array = mirror.array!;
+  const slots = slotsOf(view.volume.spec);
+  const claims = mirror.members.some((m) => m.record.outSince !== undefined);
+  if (array.raidDisks <= slots || array.members.length > slots || claims) return NOTHING;
+  return act({ kind: "ShrinkMirror", device: array.device, slots, why: "the slot of the retired member is vacant" });
+}
+
+/** Copies wanted against copies there: the pod's node gets one, an excess one goes when all are in sync. */
+function planCopies(view: VolumeView, input: PlanInput): Plan {
+  if (view.mounts.length === 0) return NOTHING;
+  const complete = nodesInSync(view);
+  const wanted = view.volume.spec.numberOfCopies;
+  const present = new Set(view.members.filter((m) => m.record.state !== "Deleting").map((m) => m.record.nodeID));
+  if (!present.has(input.me.nodeName)) {
+    const request = localCopy(view, input, false);
+    return request ? act(request) : NOTHING;
+  }
+  const unfinished = view.members.some((m) => ["Requested", "Created", "Syncing", "Spare"].includes(m.record.state));
+  if (unfinished || complete.length < wanted) return NOTHING;
+  const absent = [...present].filter((n) => !complete.includes(n));
+  const leaving = absent[0] ?? (complete.length > wanted ? complete.filter((n) => n !== input.me.nodeName).at(-1) : undefined);
+  if (leaving === undefined || present.size <= wanted) return NOTHING;
+  const members = view.members.filter((m) => m.record.nodeID === leaving && m.record.state !== "Deleting").map((m) => ({ partitionUUID: m.uuid, mirror: m.mirror, attach: m.connection?.attach ?? null }));
+  return act({ kind: "RecordRetire", members, why: `${wanted} copies are in sync without the one on node ${leaving}` });
+}
+
+/** Nodes whose copy is in R of every mirror. */
+function nodesInSync(view: VolumeView): string[] {
+  const nodes = [...new Set(view.members.map((m) => m.record.nodeID))];
+  return nodes.filter((node) => view.mirrors.every((mirror) => mirror.members.some((m) => m.record.nodeID === node && m.recorded && m.inArray?.flags.includes("in_sync"))));
+}

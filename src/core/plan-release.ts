@@ -1,0 +1,122 @@
+/**
+ * Members that are lost or retired leave the arrays, in the order that keeps L1 (I1):
+ *
+ *   record (compare-and-swap, made by this process after it saw the loss; raises the generation, Z2)
+ *   → label the survivors (Z20) → fail by ioctl (Z1) → disconnect → remove → close the window.
+ *
+ * The same record gives the connection's attach number up, so that the provider may export anew.
+ *
+ * All that is lost goes in one batch (Z3). The last recorded member of a mirror is never released:
+ * its I/O stays held, and the sentence says which node it waits for.
+ */
+import type { Action } from "./action.ts";
+import type { Connection } from "./observed.ts";
+import type { Plan, PlanInput } from "./plan.ts";
+import { act, NOTHING } from "./plan.ts";
+import { lossKey } from "./session.ts";
+import type { MemberView, MirrorView, VolumeView } from "./view.ts";
+import { isCurrent, isLost, throughOf } from "./view.ts";
+
+export function planRelease(view: VolumeView, input: PlanInput): Plan {
+  const waits: string[] = [];
+  const leaving = view.mirrors.flatMap((mirror) => leavingOf(mirror, waits));
+  if (leaving.length === 0) return withWaits(leftovers(view), waits);
+  return withWaits(releaseStep(view, leaving, input) ?? leftovers(view), waits);
+}
+
+/** Members of one mirror's array that must leave it now; the last recorded one stays. */
+function leavingOf(mirror: MirrorView, waits: string[]): MemberView[] {
+  if (!mirror.array) return [];
+  const leaving = mirror.members.filter((m) => m.inArray !== null && (isLost(m) || m.record.state === "Replacing" || m.record.state === "Deleting"));
+  const stays = mirror.members.some((m) => m.recorded && !leaving.includes(m));
+  if (stays) return leaving;
+  const last = leaving.filter((m) => m.recorded);
+  const nodes = [...new Set(last.map((m) => m.record.nodeID))].join(", ");
+  if (last.length > 0) waits.push(`writes are held: node ${nodes} holds the last good copy of mirror ${mirror.index} and does not answer`);
+  return leaving.filter((m) => !m.recorded);
+}
+
+function releaseStep(view: VolumeView, leaving: MemberView[], input: PlanInput): Plan | null {
+  const unrecorded = leaving.filter((m) => m.recorded || !input.session.recordedOut.includes(lossKey(m.uuid, throughOf(m))));
+  if (unrecorded.length > 0) return record(unrecorded);
+  const stamp = stampSurvivors(view, leaving, input);
+  if (stamp) return act(stamp);
+  const alive = leaving.filter((m) => !m.inArray!.flags.includes("faulty"));
+  if (alive.length > 0) return act(...alive.map((m) => fail(view, m)));
+  const connected = leaving.filter((m) => m.connection !== null && !m.local);
+  if (connected.length > 0) return act(...connected.map(disconnect));
+  return act(...leaving.map((m) => remove(view, m)));
+}
+
+/** One compare-and-swap for all losses, one for all retired members (Z3). */
+function record(members: MemberView[]): Plan {
+  const retired = members.filter((m) => m.record.state === "Replacing" || m.record.state === "Deleting");
+  const lost = members.filter((m) => !retired.includes(m));
+  const refs = (list: MemberView[]) => list.map((m) => ({ partitionUUID: m.uuid, mirror: m.mirror, attach: m.connection?.attach ?? null }));
+  if (lost.length > 0) return act({ kind: "RecordOut", members: refs(lost), reason: "lost", why: `${describe(lost)} lost: recorded out before its writes are released (I1)` });
+  return act({ kind: "RecordRetire", members: refs(retired), why: `${describe(retired)} leaves the volume` });
+}
+
+function describe(members: MemberView[]): string {
+  return members.map((m) => `member ${m.uuid} on node ${m.record.nodeID}`).join(", ");
+}
+
+/** Z20: the survivors carry the new generation before the loss is released. */
+function stampSurvivors(view: VolumeView, leaving: MemberView[], input: PlanInput): Action | null {
+  const devices = view.mirrors
+    .filter((mirror) => leaving.some((m) => m.mirror === mirror.index))
+    .flatMap((mirror) =>
+      mirror.members
+        .filter((m) => m.recorded && !leaving.includes(m) && m.inArray && m.path !== null && input.session.stamped[m.uuid] !== `${view.epoch}:${mirror.generation}`)
+        .map((m) => ({ partitionUUID: m.uuid, mirror: m.mirror, device: m.path!, generation: mirror.generation })),
+    );
+  if (devices.length === 0) return null;
+  return { kind: "StampLabel", devices, volumeUID: view.uid, epoch: view.epoch, atStart: false, why: "survivors are labelled before the loss is released (Z20)" };
+}
+
+function fail(view: VolumeView, m: MemberView): Action {
+  return { kind: "FailMember", device: arrayOf(view, m), partitionUUID: m.uuid, window: m.window!.device, why: "recorded out; MD may go on without it (Z1: by ioctl, not sysfs)" };
+}
+
+function disconnect(m: MemberView): Action {
+  return { kind: "Disconnect", controller: m.connection!.controller, nqn: m.connection!.nqn, why: "a connection is used once; its held requests now end" };
+}
+
+function remove(view: VolumeView, m: MemberView): Action {
+  return { kind: "RemoveMember", device: arrayOf(view, m), partitionUUID: m.uuid, window: m.window!.device, why: "a failed member leaves the array" };
+}
+
+function arrayOf(view: VolumeView, m: MemberView): string {
+  return view.mirrors[m.mirror]!.array!.device;
+}
+
+/** What a release leaves behind: connections nobody may use again, windows no array uses, members that left for good. */
+function leftovers(view: VolumeView): Plan {
+  const idle = view.members.filter((m) => m.inArray === null);
+  const connections = idle.flatMap((m) => m.connections.map((c) => deadConnection(m, c, view.epoch))).filter((a) => a !== null);
+  if (connections.length > 0) return act(...connections);
+  const assembled = view.mirrors.every((m) => m.array !== null);
+  if (!assembled) return NOTHING;
+  const windows = idle.filter((m) => m.window !== null && (isLost(m) || m.record.state === "Replacing"));
+  if (windows.length > 0) return act(...windows.map((m): Action => ({ kind: "CloseWindow", partitionUUID: m.uuid, why: "its member left the array" })));
+  const retired = idle.find((m) => m.record.state === "Replacing");
+  return retired ? retire(retired) : NOTHING;
+}
+
+/** A connection that is not live is given up in the record first, then deleted; so is one of an older number or epoch. */
+function deadConnection(m: MemberView, c: Connection, epoch: number): Action | null {
+  const alive = c.state === "live" || c.state === "new";
+  const current = isCurrent(c, m.record, epoch);
+  if (alive && current) return null;
+  if (current) return { kind: "RecordDetached", partitionUUID: m.uuid, attach: c.attach, why: `the connection to node ${m.record.nodeID} died before its member joined` };
+  return disconnect({ ...m, connection: c });
+}
+
+function retire(m: MemberView): Plan {
+  if (m.connections.length > 0) return act(...m.connections.map((c) => disconnect({ ...m, connection: c })));
+  return act({ kind: "RecordRetired", partitionUUID: m.uuid, why: "the member has left the array and its connection (I9)" });
+}
+
+function withWaits(plan: Plan, waits: string[]): Plan {
+  return { ...plan, waits: [...plan.waits, ...waits] };
+}

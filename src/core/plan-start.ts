@@ -1,0 +1,183 @@
+/**
+ * From "this node shall run the volume" to a mounted filesystem: claim an epoch, connect, label,
+ * assemble from R, build the volume device, format once, mount (I2, I3, I6). Pure.
+ */
+import { exportNQN, volumeDeviceName } from "../api/names.ts";
+import type { VolumeSpec } from "../api/volume.ts";
+import { LABEL_AREA, PARTITION_OVERHEAD } from "../base/layout.ts";
+import type { Action } from "./action.ts";
+import { localCopy } from "./local-copy.ts";
+import type { Plan, PlanInput } from "./plan.ts";
+import { act, NOTHING, refusePlan, wait } from "./plan.ts";
+import type { MemberView, MirrorView, VolumeView } from "./view.ts";
+
+/** How long a start waits for a recorded member before it goes on without it (after recording it out). */
+export const START_WAIT_MS = 15_000;
+
+/** Copies are slots: one copy still has a second, vacant one, through which it can move. */
+export function slotsOf(spec: VolumeSpec): number {
+  return Math.max(2, spec.numberOfCopies);
+}
+
+/** Size of one mirror in bytes: its share of the volume. */
+export function mirrorSize(spec: VolumeSpec): number {
+  return Math.ceil(spec.capacityBytes / spec.drivesPerCopy / (1024 * 1024)) * 1024 * 1024;
+}
+
+/** Write-intent chunk: mdadm's own default of 64 MiB from 8 GiB on, finer below so that a resync copies less. */
+export function bitmapChunk(sizeBytes: number): number {
+  const MiB = 1024 * 1024;
+  const wanted = sizeBytes / 128;
+  let chunk = MiB;
+  while (chunk < wanted && chunk < 64 * MiB) chunk *= 2;
+  return chunk;
+}
+
+export function planStart(view: VolumeView, input: PlanInput): Plan {
+  const assembled = view.mirrors.every((m) => m.array !== null && m.created) && view.mirrors.length > 0;
+  if (!view.mine) return input.intent.kind === "stage" ? planClaim(view, input) : NOTHING;
+  if (assembled) return planMount(view, input);
+  const anyArray = view.mirrors.some((m) => m.array !== null);
+  const claimed = input.session.claimedEpoch === view.epoch;
+  if (!claimed && anyArray && view.mirrors.every((m) => m.array !== null)) return adoptCreated(view);
+  if (input.intent.kind !== "stage") return NOTHING;
+  if (!claimed) return reclaim(view, anyArray);
+  return planAssemble(view, input);
+}
+
+function planClaim(view: VolumeView, input: PlanInput): Plan {
+  const { owner, mirrors } = view.status;
+  if (view.volume.metadata.deletionTimestamp) return refusePlan("VolumeNotFound", `volume ${view.name} is being deleted`);
+  if (owner && owner.nodeUID !== input.me.nodeUID)
+    return refusePlan("VolumeInUse", `volume ${view.name} is owned by node ${owner.nodeName} since ${owner.since}; it must be unstaged there first`);
+  if (view.members.length === 0) return wait(`the controller places volume ${view.name}`);
+  const unready = view.members.filter((m) => m.record.state === "Requested");
+  if (unready.length > 0 && mirrors === undefined)
+    return wait(`node ${[...new Set(unready.map((m) => m.record.nodeID))].join(", ")} makes and zeroes its partition of volume ${view.name}`);
+  if (mirrors === undefined) {
+    const move = localCopy(view, input, true);
+    if (move) return act(move);
+  }
+  return act({ kind: "RecordClaim", why: owner ? "this node ran the volume in an earlier boot: a new epoch after an unclean stop (I3)" : "nobody owns the volume" });
+}
+
+/** The array was made and its record not written: all mirrors run in the recorded epoch, so they are adopted. */
+function adoptCreated(view: VolumeView): Plan {
+  const missing = view.mirrors.find((m) => !m.created);
+  return missing ? act({ kind: "RecordMirrorCreated", mirror: missing.index, why: "the mirror runs in this epoch" }) : NOTHING;
+}
+
+/** I2: every assembly takes a new epoch. What an earlier process left half built is taken down first. */
+function reclaim(view: VolumeView, anyArray: boolean): Plan {
+  const arrays = view.mirrors.filter((m) => m.array !== null);
+  if (view.device) return act({ kind: "RemoveVolumeDevice", name: view.device.name, why: "left by an assembly that was not finished" });
+  if (anyArray) return act(...arrays.map((m): Action => ({ kind: "StopMirror", device: m.array!.device, clean: false, why: "left by an assembly that was not finished" })));
+  const windows = view.members.filter((m) => m.window !== null);
+  if (windows.length > 0) return act(...windows.map((m): Action => ({ kind: "CloseWindow", partitionUUID: m.uuid, why: "left by an assembly that was not finished" })));
+  const connections = view.members.flatMap((m) => m.connections);
+  if (connections.length > 0) return act(...connections.map((c): Action => ({ kind: "Disconnect", controller: c.controller, nqn: c.nqn, why: "of an assembly that was not finished" })));
+  return act({ kind: "RecordClaim", why: "every assembly takes a new epoch (I2)" });
+}
+
+function planAssemble(view: VolumeView, input: PlanInput): Plan {
+  const local = view.members.find((m) => m.local && m.recorded && m.exports.length > 0);
+  if (local) return wait(`the export of partition ${local.uuid} to the former owner is withdrawn`);
+  const connects = view.members.filter((m) => m.recorded).map((m) => connectAction(view, m)).filter((a) => a !== null);
+  const plans = view.mirrors.map((mirror) => (mirror.array ? adoptOne(mirror) : assembleOne(view, mirror, input)));
+  const actions = [...connects, ...plans.flatMap((p) => p.actions)];
+  return { actions: dedupe(actions), waits: plans.flatMap((p) => p.waits), refusal: plans.find((p) => p.refusal)?.refusal ?? null, done: false };
+}
+
+function adoptOne(mirror: MirrorView): Plan {
+  return mirror.created ? NOTHING : act({ kind: "RecordMirrorCreated", mirror: mirror.index, why: "the mirror was made" });
+}
+
+/** Connect to the provider's current export of this epoch, once (a connection is used once). */
+export function connectAction(view: VolumeView, m: MemberView): Action | null {
+  if (m.local || m.connections.length > 0 || m.window !== null) return null;
+  const e = m.record.export;
+  if (!e || e.epoch !== view.epoch || e.attach <= (m.record.detachedAttach ?? 0) || m.record.state === "Deleting") return null;
+  return {
+    kind: "Connect",
+    nqn: exportNQN({ partitionUUID: m.uuid, epoch: e.epoch, attach: e.attach }),
+    partitionUUID: m.uuid,
+    address: e.address,
+    port: e.port,
+    why: `node ${m.record.nodeID} exports the member for epoch ${e.epoch}`,
+  };
+}
+
+/** I3: after a clean stop all of R together; after an unclean one a single member of R, the others recorded out first. */
+function assembleOne(view: VolumeView, mirror: MirrorView, input: PlanInput): Plan {
+  const R = mirror.members.filter((m) => m.recorded);
+  const reachable = R.filter((m) => m.path !== null);
+  const patient = input.nowMs - input.session.claimedAtMs < START_WAIT_MS;
+  const missing = R.filter((m) => m.path === null);
+  const alone = view.status.owner!.start === "Unclean" && mirror.created;
+  const names = [...new Set(missing.map((m) => m.record.nodeID))].join(", ");
+  if (reachable.length === 0)
+    return patient ? wait(`node ${names} exports its member of mirror ${mirror.index}`) : refusePlan("NoGoodCopy", `mirror ${mirror.index} of volume ${view.name}: the last good copy is on node ${names}, which does not answer`);
+  const chosen = alone ? [reachable.find((m) => m.local) ?? reachable[0]!] : reachable;
+  if (!alone && missing.length > 0 && patient) return wait(`node ${names} exports its member of mirror ${mirror.index}`);
+  const out = R.filter((m) => !chosen.includes(m));
+  if (out.length > 0) {
+    const members = out.map((m) => ({ partitionUUID: m.uuid, mirror: m.mirror, attach: null }));
+    const reason = alone ? "unclean stop: one member starts, the others come back by bitmap (I3)" : "not in reach at the start of the epoch (I3)";
+    return act({ kind: "RecordOut", members, reason, why: reason });
+  }
+  return prepare(view, mirror, chosen, input);
+}
+
+/** Label, window, array: each step on all chosen members at once. */
+function prepare(view: VolumeView, mirror: MirrorView, chosen: MemberView[], input: PlanInput): Plan {
+  const content = `${view.epoch}:${mirror.generation}`;
+  const unlabelled = chosen.filter((m) => input.session.stamped[m.uuid] !== content);
+  if (unlabelled.length > 0) {
+    const first = unlabelled.filter((m) => !input.session.stamped[m.uuid]?.startsWith(`${view.epoch}:`));
+    const now = first.length > 0 ? first : unlabelled;
+    const devices = now.map((m) => ({ partitionUUID: m.uuid, mirror: m.mirror, device: m.path!, generation: mirror.generation }));
+    return act({ kind: "StampLabel", devices, volumeUID: view.uid, epoch: view.epoch, atStart: first.length > 0, why: "members are labelled before the epoch's first write (I2)" });
+  }
+  const closed = chosen.filter((m) => m.window === null);
+  if (closed.length > 0) return act(...closed.map((m) => openWindow(view, m)));
+  const members = chosen.map((m) => ({ partitionUUID: m.uuid, local: m.local }));
+  const name = `${view.uid.slice(0, 18)}-m${mirror.index}`;
+  if (mirror.created) return act({ kind: "AssembleMirror", mirror: mirror.index, arrayUUID: mirror.arrayUUID, name, members, why: "assembled from R, never by scanning (I3)" });
+  const sizeBytes = mirrorSize(view.volume.spec);
+  return act({ kind: "CreateMirror", mirror: mirror.index, arrayUUID: mirror.arrayUUID, name, slots: slotsOf(view.volume.spec), members, sizeBytes, bitmapChunkBytes: bitmapChunk(sizeBytes), why: "first making, on identical members (I7)" });
+}
+
+/** The window leaves out the label area and ends where the member's share of the array ends. */
+export function openWindow(view: VolumeView, m: MemberView): Action {
+  const sizeBytes = mirrorSize(view.volume.spec) + PARTITION_OVERHEAD - LABEL_AREA;
+  return { kind: "OpenWindow", partitionUUID: m.uuid, epoch: view.epoch, below: m.path!, sizeBytes, why: "MD sees the member without its label" };
+}
+
+function planMount(view: VolumeView, input: PlanInput): Plan {
+  if (input.intent.kind !== "stage") return NOTHING;
+  const { spec } = view.volume;
+  if (!view.device) {
+    const mirrors = view.mirrors.map((m) => m.array!.device);
+    return act({ kind: "CreateVolumeDevice", volumeName: view.name, volumeUID: view.uid, mirrors, sizeBytes: spec.capacityBytes, why: "the volume's own device over its mirrors" });
+  }
+  const device = volumeDeviceName(view.name);
+  const { filesystem } = view.status;
+  if (!filesystem) return act({ kind: "RecordFilesystem", why: "the filesystem's UUID is recorded before mkfs (I6)" });
+  if (!filesystem.formattedAt) {
+    if (input.session.formatted) return act({ kind: "RecordFormatted", why: "mkfs has ended" });
+    return act({ kind: "MakeFilesystem", device, fsType: "xfs", uuid: filesystem.uuid, sectorSize: spec.sectorSize ?? 4096, stripes: spec.drivesPerCopy, why: "the volume was never formatted (I6)" });
+  }
+  const { stagingPath, mountFlags, readOnly } = input.intent;
+  if (view.mounts.some((m) => m.target === stagingPath)) return { ...NOTHING, done: true };
+  return act({ kind: "MountStage", device, target: stagingPath, fsType: "xfs", options: [...mountFlags], readOnly, why: "staged for this node's pods" });
+}
+
+function dedupe(actions: Action[]): Action[] {
+  const seen = new Set<string>();
+  return actions.filter((a) => {
+    const key = JSON.stringify(a);
+    if (seen.has(key)) return false;
+    seen.add(key);
+    return true;
+  });
+}

@@ -1,0 +1,42 @@
+/** From a mounted volume to nothing: unmount, volume device, arrays, windows, connections, record (I8). Pure. */
+import type { Action } from "./action.ts";
+import type { Plan, PlanInput } from "./plan.ts";
+import { act, NOTHING, refusePlan } from "./plan.ts";
+import type { VolumeView } from "./view.ts";
+import { isLost } from "./view.ts";
+
+export function planStop(view: VolumeView, input: PlanInput): Plan {
+  const stagingPath = input.intent.kind === "unstage" ? input.intent.stagingPath : null;
+  const elsewhere = view.mounts.filter((m) => m.target !== stagingPath);
+  if (elsewhere.length > 0) {
+    const message = `volume ${view.name} is still mounted at ${elsewhere.map((m) => m.target).join(", ")}`;
+    // I4 (taking a mounted volume down by force) belongs to takeover; until then it is said, not done.
+    return refusePlan("VolumeInUse", view.mine ? message : `${message}, although node ${view.status.owner?.nodeName ?? "nobody"} owns it`);
+  }
+  return takeDown(view) ?? release(view, input);
+}
+
+/** The next step down; null when nothing of the volume is left on this node. */
+function takeDown(view: VolumeView): Plan | null {
+  if (view.mounts.length > 0) return act(...view.mounts.map((m): Action => ({ kind: "UnmountStage", target: m.target, why: "unstaged" })));
+  if (view.device) return act({ kind: "RemoveVolumeDevice", name: view.device.name, why: "nothing is mounted from it" });
+  const arrays = view.mirrors.filter((m) => m.array !== null);
+  if (arrays.length > 0) return act(...arrays.map((m): Action => ({ kind: "StopMirror", device: m.array!.device, clean: view.mine && isClean(view), why: "the volume stops on this node" })));
+  const windows = view.members.filter((m) => m.window !== null);
+  if (windows.length > 0) return act(...windows.map((m): Action => ({ kind: "CloseWindow", partitionUUID: m.uuid, why: "its array is stopped" })));
+  const connections = view.members.flatMap((m) => m.connections);
+  if (connections.length > 0) return act(...connections.map((c): Action => ({ kind: "Disconnect", controller: c.controller, nqn: c.nqn, why: "its array is stopped" })));
+  return null;
+}
+
+/** Z15: every member of R is in its array, in sync, and its path is live. */
+function isClean(view: VolumeView): boolean {
+  return view.members.filter((m) => m.recorded).every((m) => m.inArray !== null && m.inArray.flags.includes("in_sync") && !isLost(m));
+}
+
+function release(view: VolumeView, input: PlanInput): Plan {
+  const { owner } = view.status;
+  if (view.mine) return act({ kind: "RecordRelease", clean: input.session.stopClean === true, why: "everything of the volume is gone from this node (I8)" });
+  if (owner?.nodeUID === input.me.nodeUID) return act({ kind: "RecordRelease", clean: false, why: "this node ran the volume in an earlier boot, and nothing of it is left (I8)" });
+  return { ...NOTHING, done: true };
+}

@@ -1,0 +1,109 @@
+/**
+ * The planner: what one node does next for one volume. Pure: no clock, no I/O, no randomness.
+ * `plan` looks at the record, the kernel and what this process did itself, and returns one batch of
+ * independent actions; after the batch everything is looked at again. Order of concern:
+ *
+ *   1. members that are lost or leaving        plan-release.ts  (I1: record, stamp, fail, disconnect, remove)
+ *   2. what this node provides to others       plan-provider.ts (partitions, exports, wiping)
+ *   3. taking, building or ending an epoch     plan-start.ts, plan-stop.ts (I2, I3, I6, I8)
+ *   4. members that come back, join or retire  plan-heal.ts     (I5)
+ */
+import type { MeshStorVolume } from "../api/volume.ts";
+import type { ErrorCode } from "../base/errors.ts";
+import type { Action, ActionKind } from "./action.ts";
+import type { DriveTable, HostSnapshot } from "./observed.ts";
+import { planHeal } from "./plan-heal.ts";
+import { planProvider } from "./plan-provider.ts";
+import { planRelease } from "./plan-release.ts";
+import { planStart } from "./plan-start.ts";
+import { planStop } from "./plan-stop.ts";
+import type { Identity } from "./record.ts";
+import type { Session } from "./session.ts";
+import type { VolumeView } from "./view.ts";
+import { viewVolume } from "./view.ts";
+
+/** What kubelet asked of this node for this volume. */
+export type Intent =
+  | { kind: "none" }
+  | { kind: "stage"; stagingPath: string; mountFlags: readonly string[]; readOnly: boolean }
+  | { kind: "unstage"; stagingPath: string };
+
+export interface PlanInput {
+  volume: MeshStorVolume;
+  host: HostSnapshot;
+  me: Identity & { address: string; port: number };
+  intent: Intent;
+  session: Session;
+  /** Tables of the drives that are ours to use (section 2 of the design), by drive id. */
+  tables: ReadonlyMap<string, DriveTable>;
+  /** Monotonic ms. */
+  nowMs: number;
+}
+
+export interface Plan {
+  /** One batch; its actions do not depend on each other. */
+  actions: Action[];
+  /** Why nothing (more) is done now: what is waited for and who does it. */
+  waits: string[];
+  /** The intent cannot be met as things are. */
+  refusal: { code: ErrorCode; message: string } | null;
+  /** The intent is met: staged, or proven gone. */
+  done: boolean;
+}
+
+export const NOTHING: Plan = { actions: [], waits: [], refusal: null, done: false };
+export const act = (...actions: Action[]): Plan => ({ ...NOTHING, actions });
+export const wait = (...waits: string[]): Plan => ({ ...NOTHING, waits });
+export const refusePlan = (code: ErrorCode, message: string): Plan => ({ ...NOTHING, refusal: { code, message } });
+
+/** Decided on a linearizable read only, never on a watch cache (I2). */
+export const FRESH_KINDS: ReadonlySet<ActionKind> = new Set<ActionKind>([
+  "CutExport",
+  "CreateExport",
+  "Connect",
+  "StampLabel",
+  "CreateMirror",
+  "AssembleMirror",
+  "FailMember",
+  "RemoveMember",
+  "Disconnect",
+  "ReAddMember",
+  "AddMember",
+  "ShrinkMirror",
+  "CreatePartition",
+  "WipePartition",
+  "DeletePartition",
+  "MakeFilesystem",
+  "CreateVolumeDevice",
+]);
+
+export function plan(input: PlanInput): Plan {
+  const view = viewVolume(input.volume, input.host, input.me);
+  const provider = planProvider(view, input);
+  return withProvider(planOwner(view, input), provider);
+}
+
+/** The owner's part: losses first, then the intent, then healing. */
+function planOwner(view: VolumeView, input: PlanInput): Plan {
+  if (!view.mine) return input.intent.kind === "unstage" || foreignLeftovers(view) ? planStop(view, input) : planStart(view, input);
+  const release = planRelease(view, input);
+  if (release.actions.length > 0) return release;
+  const next = input.intent.kind === "unstage" ? planStop(view, input) : planStart(view, input);
+  if (next.actions.length > 0 || next.refusal || input.intent.kind === "unstage") return addWaits(next, release.waits);
+  if (release.waits.length > 0) return addWaits(next, release.waits);
+  const heal = planHeal(view, input);
+  return { ...next, actions: heal.actions, waits: [...next.waits, ...heal.waits] };
+}
+
+/** Arrays, windows or imports of a volume that this node does not own (I4). */
+function foreignLeftovers(view: VolumeView): boolean {
+  return view.device !== null || view.mirrors.some((m) => m.array !== null) || view.members.some((m) => m.window !== null || m.connections.length > 0);
+}
+
+function addWaits(plan: Plan, waits: string[]): Plan {
+  return { ...plan, waits: [...waits, ...plan.waits] };
+}
+
+function withProvider(owner: Plan, provider: Plan): Plan {
+  return { ...owner, actions: [...provider.actions, ...owner.actions], waits: [...owner.waits, ...provider.waits] };
+}

@@ -1,0 +1,314 @@
+/**
+ * The record: what the volume's status says about ownership and membership, and every change of it.
+ * Each change is a pure function of the record as just read; the shell turns it into a
+ * compare-and-swap (kube/update.ts), which calls it again on every fresh read. A change that no
+ * longer fits what is read is refused with a sentence, and the planner looks again.
+ */
+import type { MirrorRecord, OwnerRecord, PartitionRecord, VolumeStatus, MeshStorVolume } from "../api/volume.ts";
+import type { LeavingRef, MemberRef, RecordAction } from "./action.ts";
+
+/** The node, in the boot that acts. */
+export interface Identity {
+  nodeName: string;
+  nodeUID: string;
+  bootID: string;
+}
+
+/** What a change may use beside the record: nothing here is made inside the core. */
+export interface RecordContext {
+  me: Identity;
+  /** Epoch that the plan was made for; a record of another epoch refuses every owner's change. */
+  epoch: number;
+  /** Address that exports are offered at. */
+  address: string;
+  port: number;
+  /** Wall clock, ISO 8601. */
+  now: string;
+  /** Fresh random UUIDs, as many as the change may need (one per mirror, at least). */
+  ids: readonly string[];
+}
+
+export type RecordResult = { ok: true; status: VolumeStatus } | { ok: false; refusal: string };
+
+const refuse = (refusal: string): RecordResult => ({ ok: false, refusal });
+const accept = (status: VolumeStatus): RecordResult => ({ ok: true, status });
+
+/** True if this node, in this boot, is the recorded owner. */
+export function isOwner(status: VolumeStatus, me: Identity): boolean {
+  return status.owner !== undefined && status.owner.nodeUID === me.nodeUID && status.owner.bootID === me.bootID;
+}
+
+/** R of one mirror; empty while the mirror has no record. */
+export function inSyncOf(status: VolumeStatus, mirror: number): readonly string[] {
+  return status.mirrors?.[mirror]?.inSync ?? [];
+}
+
+export function findPartition(status: VolumeStatus, uuid: string): PartitionRecord | undefined {
+  return status.partitions?.find((p) => p.partitionUUID === uuid);
+}
+
+/** Applies one record action; the only place where membership and ownership change. */
+export function applyRecord(action: RecordAction, volume: MeshStorVolume, context: RecordContext): RecordResult {
+  const status = volume.status ?? {};
+  switch (action.kind) {
+    case "RecordCreated":
+      return setPartition(status, action.partitionUUID, context, ["Requested"], { state: "Created" });
+    case "RecordFaulty":
+      return setPartition(status, action.partitionUUID, context, ["Requested"], { state: "Faulty", message: action.message });
+    case "RecordDeleted":
+      return recordDeleted(status, action.partitionUUID, volume.metadata.deletionTimestamp !== undefined && !status.owner);
+    case "RecordExport":
+      return recordExport(status, action, context);
+    case "RecordClaim":
+      return recordClaim(status, volume, context);
+    case "RecordRequestLocal":
+      return recordRequestLocal(status, action, context);
+    default:
+      return ownersChange(action, status, context);
+  }
+}
+
+/** Changes that only the owner of the planned epoch may make (I2, I4). */
+function ownersChange(
+  action: Exclude<RecordAction, { kind: "RecordCreated" | "RecordFaulty" | "RecordDeleted" | "RecordExport" | "RecordClaim" | "RecordRequestLocal" }>,
+  status: VolumeStatus,
+  context: RecordContext,
+): RecordResult {
+  // After a reboot nothing of the former boot is left to stop: the same node may give ownership up (uncleanly).
+  const earlierBoot = action.kind === "RecordRelease" && !action.clean && status.owner?.nodeUID === context.me.nodeUID;
+  if (!isOwner(status, context.me) && !earlierBoot) return refuse("this node, in this boot, is not the volume's owner");
+  if (status.epoch !== context.epoch) return refuse(`the record is at epoch ${status.epoch}, the plan was made for ${context.epoch}`);
+  switch (action.kind) {
+    case "RecordMirrorCreated":
+      return recordMirrorCreated(status, action.mirror, context);
+    case "RecordOut":
+      return recordOut(status, action.members, context, "Missing");
+    case "RecordRetire":
+      return recordOut(status, action.members, context, "Replacing");
+    case "RecordJoining":
+      return recordJoining(status, action.member, action.fills, context);
+    case "RecordIn":
+      return recordIn(status, action.members, context);
+    case "RecordDetached":
+      return accept({ ...status, partitions: mapPartition(status, action.partitionUUID, (p) => giveUp(p, action.attach)) });
+    case "RecordRetired":
+      return recordRetired(status, action.partitionUUID, context);
+    case "RecordFilesystem":
+      if (status.filesystem) return refuse("the filesystem's UUID is already recorded");
+      return accept({ ...status, filesystem: { uuid: context.ids[0]! } });
+    case "RecordFormatted":
+      if (!status.filesystem) return refuse("no filesystem UUID is recorded (I6)");
+      return accept({ ...status, filesystem: { ...status.filesystem, formattedAt: status.filesystem.formattedAt ?? context.now } });
+    case "RecordRelease":
+      return recordRelease(status, action.clean);
+  }
+}
+
+function mapPartition(status: VolumeStatus, uuid: string, change: (p: PartitionRecord) => PartitionRecord): PartitionRecord[] {
+  return (status.partitions ?? []).map((p) => (p.partitionUUID === uuid ? change(p) : p));
+}
+
+function mapMirror(status: VolumeStatus, index: number, change: (m: MirrorRecord) => MirrorRecord): MirrorRecord[] {
+  return (status.mirrors ?? []).map((m) => (m.index === index ? change(m) : m));
+}
+
+function setPartition(
+  status: VolumeStatus,
+  uuid: string,
+  context: RecordContext,
+  from: PartitionRecord["state"][],
+  change: Partial<PartitionRecord>,
+): RecordResult {
+  const partition = findPartition(status, uuid);
+  if (!partition) return refuse(`partition ${uuid} is not in the record`);
+  if (partition.nodeID !== context.me.nodeName) return refuse(`partition ${uuid} is not on this node`);
+  if (!from.includes(partition.state)) return refuse(`partition ${uuid} is in state ${partition.state}`);
+  const { progress: _progress, message: _message, ...rest } = partition;
+  return accept({ ...status, partitions: mapPartition(status, uuid, () => ({ ...rest, ...change, updatedAt: context.now })) });
+}
+
+function recordDeleted(status: VolumeStatus, uuid: string, volumeDeleted: boolean): RecordResult {
+  const partition = findPartition(status, uuid);
+  if (!partition) return refuse(`partition ${uuid} is not in the record`);
+  if (!volumeDeleted && namedInR(status, uuid)) return refuse(`partition ${uuid} is named in R (I7)`);
+  if (!volumeDeleted && !mayBeWiped(partition)) return refuse(`partition ${uuid} is not given up (I9)`);
+  return accept({ ...status, partitions: (status.partitions ?? []).filter((p) => p.partitionUUID !== uuid) });
+}
+
+/** I7, I9: a partition may be wiped only when its owner gave it up, or when it was never used at all. */
+export function mayBeWiped(partition: PartitionRecord): boolean {
+  return partition.state === "Deleting" && partition.detached === true;
+}
+
+/** True if any mirror's R names the member; such a partition is never wiped (I7). */
+export function namedInR(status: VolumeStatus, uuid: string): boolean {
+  return (status.mirrors ?? []).some((m) => m.inSync.includes(uuid));
+}
+
+function recordExport(status: VolumeStatus, action: { partitionUUID: string; epoch: number; attach: number }, context: RecordContext): RecordResult {
+  const partition = findPartition(status, action.partitionUUID);
+  if (!partition || partition.nodeID !== context.me.nodeName) return refuse(`partition ${action.partitionUUID} is not on this node`);
+  if (!status.owner || status.owner.nodeUID === context.me.nodeUID) return refuse("no other node owns the volume");
+  if (status.epoch !== action.epoch) return refuse(`the record is at epoch ${status.epoch}, not ${action.epoch}`);
+  const last = Math.max(partition.export?.attach ?? 0, partition.detachedAttach ?? 0);
+  if (action.attach <= last) return refuse(`attach number ${action.attach} was used before (Z6)`);
+  const exported = {
+    epoch: action.epoch,
+    attach: action.attach,
+    bootID: context.me.bootID,
+    transport: "tcp" as const,
+    address: context.address,
+    port: context.port,
+  };
+  return accept({ ...status, partitions: mapPartition(status, action.partitionUUID, (p) => ({ ...p, export: exported })) });
+}
+
+/**
+ * I2: every assembly takes a new epoch, also by the same node. Allowed: nobody owns the volume (clean
+ * or recorded unclean stop), or this very node owns it from an earlier boot or an earlier attempt.
+ */
+function recordClaim(status: VolumeStatus, volume: MeshStorVolume, context: RecordContext): RecordResult {
+  if (volume.metadata.deletionTimestamp) return refuse("the volume is being deleted");
+  const previous = status.owner;
+  if (previous && previous.nodeUID !== context.me.nodeUID) return refuse(`node ${previous.nodeName} owns the volume`);
+  if (status.epoch !== undefined && status.epoch !== context.epoch) return refuse(`the record is at epoch ${status.epoch}, the plan was made for ${context.epoch}`);
+  const mirrors = status.mirrors ?? firstMirrors(status, volume, context.ids);
+  if (mirrors.some((m) => m.inSync.length === 0)) return refuse("a mirror has no member that is ready");
+  const never = mirrors.every((m) => !m.created);
+  const start: OwnerRecord["start"] = never ? "First" : previous || status.lastStop !== "Clean" ? "Unclean" : "Clean";
+  const owner: OwnerRecord = { ...context.me, since: context.now, start };
+  const { lastStop: _lastStop, ...rest } = status;
+  return accept({ ...rest, mirrors, owner, epoch: (status.epoch ?? 0) + 1, nodeName: context.me.nodeName });
+}
+
+/** The first R: every member whose zeroes are proven; all of them are identical (I7). */
+function firstMirrors(status: VolumeStatus, volume: MeshStorVolume, ids: readonly string[]): MirrorRecord[] {
+  return Array.from({ length: volume.spec.drivesPerCopy }, (_, index) => ({
+    index,
+    arrayUUID: ids[index]!,
+    created: false,
+    generation: 1,
+    inSync: (status.partitions ?? []).filter((p) => p.mirror === index && p.state === "Created").map((p) => p.partitionUUID),
+  }));
+}
+
+function recordMirrorCreated(status: VolumeStatus, index: number, context: RecordContext): RecordResult {
+  const inSync = inSyncOf(status, index);
+  return accept({
+    ...status,
+    mirrors: mapMirror(status, index, (m) => ({ ...m, created: true })),
+    partitions: (status.partitions ?? []).map((p) =>
+      inSync.includes(p.partitionUUID) && p.state === "Created" ? { ...p, state: "Synced" as const, updatedAt: context.now } : p,
+    ),
+  });
+}
+
+/**
+ * I1: members leave R. The generation rises always, also if none of them was in it (Z2). R never
+ * becomes empty: the last recorded member is held, not released.
+ */
+function recordOut(status: VolumeStatus, members: readonly LeavingRef[], context: RecordContext, state: "Missing" | "Replacing"): RecordResult {
+  let next = status;
+  for (const index of new Set(members.map((m) => m.mirror))) {
+    const mirror = next.mirrors?.[index];
+    if (!mirror) return refuse(`mirror ${index} is not in the record`);
+    const leaving = members.filter((m) => m.mirror === index).map((m) => m.partitionUUID);
+    const inSync = mirror.inSync.filter((uuid) => !leaving.includes(uuid));
+    if (inSync.length === 0) return refuse(`mirror ${index} would be left without a recorded member`);
+    const generation = mirror.generation + 1;
+    next = {
+      ...next,
+      mirrors: mapMirror(next, index, (m) => ({ ...m, generation, inSync })),
+      partitions: (next.partitions ?? []).map((p) => {
+        const ref = members.find((m) => m.partitionUUID === p.partitionUUID && m.mirror === index);
+        return ref ? giveUp(leave(p, mirror.inSync.includes(p.partitionUUID), generation, context.now, state), ref.attach) : p;
+      }),
+    };
+  }
+  return accept(next);
+}
+
+/** The connection that goes with a member: its attach number is never connected again, the provider may export anew. */
+function giveUp(p: PartitionRecord, attach: number | null): PartitionRecord {
+  return attach === null ? p : { ...p, detachedAttach: Math.max(p.detachedAttach ?? 0, attach) };
+}
+
+function leave(p: PartitionRecord, wasIn: boolean, generation: number, now: string, state: "Missing" | "Replacing"): PartitionRecord {
+  const { outSince, ...rest } = p;
+  const left: PartitionRecord = p.state === state || p.state === "Deleting" ? rest : { ...rest, state, updatedAt: now };
+  if (state === "Replacing") return left;
+  if (wasIn) return { ...left, outSince: generation };
+  // A member that was on its way back keeps its claim: the bitmap still has what it misses.
+  return outSince === undefined ? left : { ...left, outSince };
+}
+
+/** I5: once no slot is vacant MD clears its bitmap; from here on only the joining member may rely on it. */
+function recordJoining(status: VolumeStatus, member: MemberRef, fills: boolean, context: RecordContext): RecordResult {
+  const partition = findPartition(status, member.partitionUUID);
+  if (!partition || partition.state === "Deleting" || partition.state === "Replacing") return refuse(`partition ${member.partitionUUID} is leaving`);
+  const partitions = (status.partitions ?? []).map((p) => {
+    if (p.partitionUUID === member.partitionUUID) return p.state === "Syncing" ? p : { ...p, state: "Syncing" as const, updatedAt: context.now };
+    if (!fills || p.mirror !== member.mirror || p.outSince === undefined) return p;
+    const { outSince: _lost, ...rest } = p;
+    return rest;
+  });
+  return accept({ ...status, partitions });
+}
+
+function recordIn(status: VolumeStatus, members: readonly MemberRef[], context: RecordContext): RecordResult {
+  let next = status;
+  for (const member of members) {
+    const partition = findPartition(next, member.partitionUUID);
+    if (!partition) return refuse(`partition ${member.partitionUUID} is not in the record`);
+    if (partition.state !== "Syncing" && partition.state !== "Created" && partition.state !== "Synced")
+      return refuse(`partition ${member.partitionUUID} is in state ${partition.state}`);
+    const { outSince: _out, message: _message, ...rest } = partition;
+    next = {
+      ...next,
+      mirrors: mapMirror(next, member.mirror, (m) =>
+        m.inSync.includes(member.partitionUUID)
+          ? { ...m, generation: m.generation + 1 }
+          : { ...m, generation: m.generation + 1, inSync: [...m.inSync, member.partitionUUID] },
+      ),
+      partitions: mapPartition(next, member.partitionUUID, () => ({ ...rest, state: "Synced", updatedAt: context.now })),
+    };
+  }
+  return accept(next);
+}
+
+function recordRetired(status: VolumeStatus, uuid: string, context: RecordContext): RecordResult {
+  const partition = findPartition(status, uuid);
+  if (!partition || partition.state !== "Replacing") return refuse(`partition ${uuid} is not being replaced`);
+  if (namedInR(status, uuid)) return refuse(`partition ${uuid} is named in R (I7)`);
+  return accept({ ...status, partitions: mapPartition(status, uuid, (p) => ({ ...p, state: "Deleting", detached: true, updatedAt: context.now })) });
+}
+
+function recordRequestLocal(
+  status: VolumeStatus,
+  action: { partitions: { mirror: number; drive: string; sizeBytes: number }[]; insteadOf: string | null },
+  context: RecordContext,
+): RecordResult {
+  const mine = (status.partitions ?? []).some((p) => p.nodeID === context.me.nodeName && p.state !== "Deleting");
+  if (mine) return refuse("this node already holds a copy");
+  if (action.insteadOf === null ? !isOwner(status, context.me) : status.mirrors !== undefined || status.owner !== undefined)
+    return refuse("the volume changed hands meanwhile");
+  const kept = (status.partitions ?? []).map((p) =>
+    p.nodeID === action.insteadOf ? { ...p, state: "Deleting" as const, detached: true, updatedAt: context.now } : p,
+  );
+  const added = action.partitions.map((p, i) => ({
+    partitionUUID: context.ids[i]!,
+    nodeID: context.me.nodeName,
+    drive: p.drive,
+    mirror: p.mirror,
+    state: "Requested" as const,
+    sizeBytes: p.sizeBytes,
+    updatedAt: context.now,
+  }));
+  return accept({ ...status, partitions: [...kept, ...added] });
+}
+
+/** I8: ownership is given up only after everything is proven gone. */
+function recordRelease(status: VolumeStatus, clean: boolean): RecordResult {
+  const { owner: _owner, nodeName: _nodeName, syncPercentage: _sync, ...rest } = status;
+  return accept({ ...rest, lastStop: clean ? "Clean" : "Unclean", mdState: "stopped" });
+}

@@ -1,0 +1,127 @@
+/**
+ * What this process itself has done and seen for one volume: the only memory beside the record and the
+ * kernel. Losing it (a restart) is always safe: the planner then does the step again, with a new
+ * generation, attach number or epoch. Nothing here is ever written down.
+ */
+import type { Action } from "./action.ts";
+
+export interface Session {
+  /** Epoch claimed by this process; arrays are only assembled in it. */
+  readonly claimedEpoch: number | null;
+  /** Monotonic ms of that claim. */
+  readonly claimedAtMs: number;
+  /** Losses recorded by this process after it saw them: `member@connection` (I1, Z2). */
+  readonly recordedOut: readonly string[];
+  /** Label content stamped by this process, by member: `epoch:generation` (Z20). */
+  readonly stamped: Readonly<Record<string, string>>;
+  /** Exports announced by this process in the record; only these may be made (Z6). */
+  readonly announced: readonly string[];
+  /** Partitions whose zeroes this process proved before their first use (I7). */
+  readonly zeroed: readonly string[];
+  /** Partitions that this process wiped after their last use (I7). */
+  readonly wiped: readonly string[];
+  /** Long jobs under way, by `kind:partition`. */
+  readonly jobs: readonly string[];
+  /** Members that a bitmap re-add was refused for: rebuilt in full (I5). */
+  readonly fullRebuild: readonly string[];
+  /** No new attempt to join a member before this time (monotonic ms). */
+  readonly joinNotBefore: Readonly<Record<string, number>>;
+  readonly joinFailures: Readonly<Record<string, number>>;
+  /** Members announced by this process as joining (RecordJoining) and not yet in. */
+  readonly joining: readonly string[];
+  /** Every mirror was stopped by this process with all of its R in sync and live (Z15). */
+  readonly stopClean: boolean | null;
+  /** mkfs ran to its end in this process for the recorded UUID. */
+  readonly formatted: boolean;
+}
+
+export const EMPTY_SESSION: Session = {
+  claimedEpoch: null,
+  claimedAtMs: 0,
+  recordedOut: [],
+  stamped: {},
+  announced: [],
+  zeroed: [],
+  wiped: [],
+  jobs: [],
+  fullRebuild: [],
+  joinNotBefore: {},
+  joinFailures: {},
+  joining: [],
+  stopClean: null,
+  formatted: false,
+};
+
+/** Key of one loss: the member through this very connection (or window, for a local one). */
+export function lossKey(partitionUUID: string, through: string): string {
+  return `${partitionUUID}@${through}`;
+}
+
+export function jobKey(action: Action): string | null {
+  return action.kind === "ZeroPartition" || action.kind === "WipePartition" ? `${action.kind}:${action.partitionUUID}` : null;
+}
+
+const FIRST_RETRY_MS = 5_000;
+const LAST_RETRY_MS = 300_000;
+
+/** What is remembered after an action ended well. `losses` are the loss keys that a RecordOut was made for. */
+export function afterSuccess(session: Session, action: Action, facts: { epoch: number; nowMs: number; losses: readonly string[]; nqn?: string }): Session {
+  switch (action.kind) {
+    case "RecordClaim":
+      return { ...keepProvider(session), claimedEpoch: facts.epoch, claimedAtMs: facts.nowMs };
+    case "RecordOut":
+    case "RecordRetire":
+      return {
+        ...session,
+        recordedOut: [...new Set([...session.recordedOut, ...facts.losses])],
+        joining: session.joining.filter((uuid) => !action.members.some((m) => m.partitionUUID === uuid)),
+      };
+    case "StopMirror":
+      return { ...session, stopClean: (session.stopClean ?? true) && action.clean };
+    case "StampLabel":
+      return { ...session, stamped: { ...session.stamped, ...Object.fromEntries(action.devices.map((d) => [d.partitionUUID, `${action.epoch}:${d.generation}`])) } };
+    case "RecordExport":
+      return facts.nqn ? { ...session, announced: [...session.announced, facts.nqn] } : session;
+    case "ZeroPartition":
+      return { ...session, zeroed: [...session.zeroed, action.partitionUUID] };
+    case "WipePartition":
+      return { ...session, wiped: [...session.wiped, action.partitionUUID] };
+    case "RecordJoining":
+      // The next loss of this member is a new one, also through a device of the same name (I1).
+      return {
+        ...session,
+        recordedOut: session.recordedOut.filter((key) => !key.startsWith(`${action.member.partitionUUID}@`)),
+        joining: [...new Set([...session.joining, action.member.partitionUUID])],
+      };
+    case "RecordIn":
+      return { ...session, joining: session.joining.filter((u) => !action.members.some((m) => m.partitionUUID === u)), joinFailures: without(session.joinFailures, action.members), joinNotBefore: without(session.joinNotBefore, action.members), fullRebuild: session.fullRebuild.filter((u) => !action.members.some((m) => m.partitionUUID === u)) };
+    case "MakeFilesystem":
+      return { ...session, formatted: true };
+    case "RecordRelease":
+      return keepProvider(session);
+    default:
+      return session;
+  }
+}
+
+/** A new epoch forgets everything that concerned the owner's part of the old one. */
+function keepProvider(session: Session): Session {
+  return { ...EMPTY_SESSION, announced: session.announced, zeroed: session.zeroed, wiped: session.wiped, jobs: session.jobs };
+}
+
+/** A join that failed or was lost again is tried later, each time at twice the distance. */
+export function afterJoinFailure(session: Session, partitionUUID: string, nowMs: number, full: boolean): Session {
+  const failures = (session.joinFailures[partitionUUID] ?? 0) + 1;
+  const delay = Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** (failures - 1));
+  return {
+    ...session,
+    joining: session.joining.filter((uuid) => uuid !== partitionUUID),
+    joinFailures: { ...session.joinFailures, [partitionUUID]: failures },
+    joinNotBefore: { ...session.joinNotBefore, [partitionUUID]: nowMs + (full ? 0 : delay) },
+    fullRebuild: full ? [...new Set([...session.fullRebuild, partitionUUID])] : session.fullRebuild,
+  };
+}
+
+function without(map: Readonly<Record<string, number>>, members: readonly { partitionUUID: string }[]): Record<string, number> {
+  return Object.fromEntries(Object.entries(map).filter(([key]) => !members.some((m) => m.partitionUUID === key)));
+}
