@@ -2,7 +2,7 @@
  * The keys of one control plane: a small certificate authority of its own, what the API server
  * shows to its clients, what clients show to it, and the key that signs service account tokens.
  */
-import { generateKeyPairSync } from "node:crypto";
+import { createHash, generateKeyPairSync } from "node:crypto";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { join } from "node:path";
@@ -72,12 +72,18 @@ export async function ensureKeys(dir: string, names: readonly string[]): Promise
 
 /** Makes (once) a client certificate: the API server takes its holder for the user, a member of the groups. */
 export async function ensureClientCertificate(dir: string, user: string, groups: readonly string[]): Promise<KeyPair> {
-  const client = pair(dir, `client-${encodeURIComponent([user, ...groups].join("+"))}`);
+  const client = pair(dir, `client-${identityFileName(user, ...groups)}`);
   if (existsSync(client.certificate)) return client;
   const escape = (text: string): string => text.replaceAll(/[\\/+]/g, "\\$&");
   const subject = [...groups.map((group) => `/O=${escape(group)}`), `/CN=${escape(user)}`].join("");
   await makeCertificate(dir, client, subject, ["-extensions", "client"], pair(dir, "ca"));
   return client;
+}
+
+/** A file name for an identity: readable, and never that of another one. */
+export function identityFileName(user: string, ...others: readonly string[]): string {
+  const hash = createHash("sha256").update(JSON.stringify([user, ...others])).digest("hex").slice(0, 8);
+  return `${user.replaceAll(/[^\w.-]+/g, "-").slice(0, 80)}-${hash}`;
 }
 
 function pair(dir: string, name: string): KeyPair {

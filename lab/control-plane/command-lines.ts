@@ -7,21 +7,27 @@ import { isIPv4, isIPv6 } from "node:net";
 
 import type { Keys } from "./certificates.ts";
 
-/** etcd accepts unix sockets only under names that look like a host and a port. */
-const ETCD_SOCKET = "unix://etcd-client:0";
-const PEER_SOCKET = "unix://etcd-peer:0";
+/** etcd's sockets in the control plane's folder; it accepts only names that look like a host and a port. */
+const CLIENT_SOCKET = "etcd-client:0";
+const PEER_SOCKET = "etcd-peer:0";
+export const ETCD_SOCKETS = [CLIENT_SOCKET, PEER_SOCKET] as const;
+const CLIENT_URL = `unix://${CLIENT_SOCKET}`;
+const PEER_URL = `unix://${PEER_SOCKET}`;
 
 /** etcd's arguments: one member, no fsync (its power is never cut). */
 export function etcdArguments(): string[] {
   return [
     "--name=lab",
     "--data-dir=etcd",
-    `--listen-client-urls=${ETCD_SOCKET}`,
-    `--advertise-client-urls=${ETCD_SOCKET}`,
-    `--listen-peer-urls=${PEER_SOCKET}`,
-    `--initial-advertise-peer-urls=${PEER_SOCKET}`,
-    `--initial-cluster=lab=${PEER_SOCKET}`,
+    `--listen-client-urls=${CLIENT_URL}`,
+    `--advertise-client-urls=${CLIENT_URL}`,
+    `--listen-peer-urls=${PEER_URL}`,
+    `--initial-advertise-peer-urls=${PEER_URL}`,
+    `--initial-cluster=lab=${PEER_URL}`,
     "--unsafe-no-fsync",
+    // Milliseconds. The only member elects itself, and would wait a second for others after every restart.
+    "--heartbeat-interval=20",
+    "--election-timeout=100",
     "--logger=zap",
     "--log-level=warn",
   ];
@@ -43,7 +49,7 @@ export function apiserverArguments(settings: ServerSettings): string[] {
   const { addresses, port, keys, tokenFile, extra } = settings;
   const advertised = addresses.find((address) => isIPv4(address)) ?? addresses[0] ?? "";
   return [
-    `--etcd-servers=${ETCD_SOCKET}`,
+    `--etcd-servers=${CLIENT_URL}`,
     `--bind-address=${bindAddress(addresses)}`,
     `--secure-port=${port}`,
     `--tls-cert-file=${keys.server.certificate}`,

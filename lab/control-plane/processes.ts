@@ -3,7 +3,7 @@
  * A process is known by its id and its start time, so that an id that was used again is never signalled.
  */
 import { spawn } from "node:child_process";
-import { closeSync, openSync, readFileSync } from "node:fs";
+import { closeSync, openSync, readdirSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 
 /** Names one process for ever: an id alone is used again. */
@@ -46,7 +46,17 @@ export function startDetached(prefix: readonly string[], program: readonly strin
 /** True while the process runs or is stopped; false when it has ended, also if nobody has reaped it yet. */
 export function isAlive(process: ProcessIdentity): boolean {
   const stat = readStat(process.pid);
-  return stat !== undefined && stat.startTicks === process.startTicks && stat.state !== "Z" && stat.state !== "X";
+  if (stat === undefined || stat.startTicks !== process.startTicks) return false;
+  // Its first thread is a zombie before the others have ended and let go of ports and locks.
+  return stat.state === "Z" ? threadCount(process.pid) > 1 : stat.state !== "X";
+}
+
+function threadCount(pid: number): number {
+  try {
+    return readdirSync(`/proc/${pid}/task`).length;
+  } catch {
+    return 0;
+  }
 }
 
 function readStat(pid: number): { state: string; startTicks: string } | undefined {

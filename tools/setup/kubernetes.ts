@@ -1,13 +1,13 @@
 /**
  * Real Kubernetes programs for the lab, built from the Go modules that tools/kubernetes pins, and
- * Debian's etcd. A build takes minutes the first time and nothing after it.
+ * Debian's etcd. A Go build takes minutes the first time and nothing after it.
  *
  *     tools/node tools/setup/kubernetes.ts [PROGRAM ...]      (default: kube-apiserver kubectl)
  */
 import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 
-import { ensurePackages } from "./apt.ts";
+import { ensurePackages, unpackFromSuites } from "./apt.ts";
 import { ensureArtefact } from "./cache.ts";
 import { buildProgram } from "./kubernetes-go.ts";
 import { say } from "./progress.ts";
@@ -22,6 +22,9 @@ const BUILD_TIMES = {
   "kube-scheduler": "10 s",
   kubelet: "20 s",
 } as const;
+
+/** The Debian release whose etcd is used: 12, with etcd 3.4.23, which serves kube-apiserver 1.36. */
+const ETCD_SUITE = "bookworm";
 
 /** A program that {@link ensureKubernetesBinaries} can build. */
 export type KubernetesProgram = keyof typeof BUILD_TIMES;
@@ -68,12 +71,22 @@ export async function ensureKubernetesBinaries<P extends KubernetesProgram>(name
 }
 
 /**
- * Makes sure that etcd is there (Debian's etcd-server).
+ * Makes sure that etcd is there: Debian's own, unpacked and not installed, because installing it would make
+ * an etcd service on this machine and start it.
  * @returns the path of the program.
  */
 export async function ensureEtcd(): Promise<string> {
-  await ensurePackages(["etcd-server"]);
-  return "/usr/bin/etcd";
+  const dir = await ensureArtefact({
+    name: "etcd",
+    version: ETCD_SUITE,
+    recipe: [],
+    describe: "etcd: unpacking Debian's etcd-server",
+    expected: "10 s",
+    build: async (building) => {
+      await unpackFromSuites([ETCD_SUITE], ["etcd-server"], building);
+    },
+  });
+  return join(dir, "usr/bin/etcd");
 }
 
 /** All that a lab's control plane runs. */
@@ -83,8 +96,9 @@ export interface ControlPlanePrograms {
   readonly kubectl: string;
 }
 
-/** Makes sure of etcd, kube-apiserver and kubectl. */
+/** Makes sure of etcd, kube-apiserver and kubectl, and of openssl, which makes their certificates. */
 export async function ensureControlPlanePrograms(): Promise<ControlPlanePrograms> {
+  await ensurePackages(["openssl"]);
   const etcd = await ensureEtcd();
   const built = await ensureKubernetesBinaries(["kube-apiserver", "kubectl"]);
   return { etcd, apiserver: built["kube-apiserver"], kubectl: built.kubectl };

@@ -1,0 +1,53 @@
+/** Kubernetes objects that a lab needs, made as their usual makers would make them. */
+import type { ControlPlane } from "./control-plane.ts";
+
+/** An object as in a manifest. */
+export interface Manifest {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: { readonly name: string; readonly [field: string]: unknown };
+  readonly [field: string]: unknown;
+}
+
+/** Every field that we apply is ours, whoever else set it. */
+const APPLY = ["apply", "--server-side", "--force-conflicts", "--field-manager=lab", "-f", "-"];
+
+/**
+ * Creates or updates objects (server-side apply), given as objects or as YAML or JSON text, and waits until the
+ * kinds that CustomResourceDefinitions among them define can be used.
+ * @throws Error with kubectl's words when the API server refuses one.
+ */
+export async function applyYaml(plane: ControlPlane, manifests: readonly Manifest[] | string): Promise<void> {
+  const text = typeof manifests === "string" ? manifests : manifests.map((manifest) => JSON.stringify(manifest)).join("\n---\n");
+  const { stdout } = await plane.kubectl([...APPLY, "--output=name"], { stdin: text });
+  const definitions = stdout.split("\n").filter((name) => name.startsWith("customresourcedefinition"));
+  if (definitions.length > 0) await plane.kubectl(["wait", "--for=condition=Established", "--timeout=60s", ...definitions]);
+}
+
+/** A node as kubelet registers it. */
+export interface NodeDescription {
+  readonly name: string;
+  /** InternalIP addresses, IPv4 and IPv6. */
+  readonly addresses: readonly string[];
+  readonly annotations?: Readonly<Record<string, string>>;
+  readonly labels?: Readonly<Record<string, string>>;
+}
+
+/**
+ * Creates or updates a Node object with its addresses and the condition Ready.
+ * @returns its uid, which only the API server can choose (a second call returns the same one).
+ */
+export async function ensureNode(plane: ControlPlane, node: NodeDescription): Promise<string> {
+  const labels = { "kubernetes.io/hostname": node.name, "kubernetes.io/os": "linux", ...node.labels };
+  const object = { apiVersion: "v1", kind: "Node", metadata: { name: node.name, labels, annotations: node.annotations ?? {} } };
+  await plane.kubectl(APPLY, { stdin: JSON.stringify(object) });
+  const now = new Date().toISOString();
+  const ready = { type: "Ready", status: "True", reason: "LabNode", message: "", lastHeartbeatTime: now, lastTransitionTime: now };
+  const addresses = [
+    ...node.addresses.map((address) => ({ type: "InternalIP", address })),
+    { type: "Hostname", address: node.name },
+  ];
+  // A merge patch, because server-side apply refuses a second address of the same type.
+  const patch = ["patch", "node", node.name, "--subresource=status", "--type=merge", "--output=jsonpath={.metadata.uid}"];
+  return (await plane.kubectl([...patch, `--patch=${JSON.stringify({ status: { addresses, conditions: [ready] } })}`])).stdout;
+}
