@@ -9,6 +9,8 @@ export const FINALIZER = "csi.meshstor.io/partitions";
 /** Node annotation that overrides the address for NVMe over TCP. */
 export const TCP_ADDRESS_ANNOTATION = "meshstor.io/nvme-over-tcp-address";
 export const TCP_PORT = 4420;
+/** CSI topology key: first placement and capacity only, never node affinity of the PV. */
+export const VOLUME_TOPOLOGY_KEY = "topology.io.meshstor.csi.mesh/node";
 
 /** GPT type of every partition that is ours (I9); made for this project, used by nobody else. */
 export const PARTITION_TYPE = "6D657368-5374-4F72-A1B2-564F4C554D45";

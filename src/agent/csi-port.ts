@@ -1,0 +1,131 @@
+/** The CSI Node service's calls, as intents for the loop and waits for its results. */
+import type { VolumeSpec } from "../api/volume.ts";
+import { MeshStorError } from "../base/errors.ts";
+import type { HostSnapshot } from "../core/observed.ts";
+import type { Intent } from "../core/plan.ts";
+import { planPublish, planUnpublish } from "../core/plan-publish.ts";
+import type { NodeInfo, NodePort, PublishRequest, StageRequest, StatsRequest, UnpublishRequest, UnstageRequest, VolumeStats } from "../csi/node-port.ts";
+import type { PassResult } from "./reconcile.ts";
+import { finalError } from "./volumes.ts";
+import type { Volumes } from "./volumes.ts";
+
+/** What the port needs of the host beside the loop. */
+export interface CsiHost {
+  snapshot(): Promise<HostSnapshot>;
+  /** Kind of file at a path; `missing` if there is none. Runs with a deadline. */
+  pathKind(path: string): Promise<"directory" | "file" | "missing">;
+  makeDirectory(path: string): Promise<void>;
+  removeDirectory(path: string): Promise<void>;
+  mountPublish(source: string, target: string, readOnly: boolean): Promise<void>;
+  unmount(target: string): Promise<void>;
+  usage(path: string): Promise<Pick<VolumeStats, "bytes" | "inodes">>;
+}
+
+export interface CsiPortDeps {
+  volumes: Volumes;
+  host: CsiHost;
+  info: NodeInfo;
+  /** The volume as it is known, read from the API if the cache has none; null if it does not exist. */
+  find(name: string): Promise<{ uid: string; spec: VolumeSpec; degraded: string } | null>;
+}
+
+export function createCsiPort(deps: CsiPortDeps): NodePort {
+  return {
+    stage: (r, signal) => stage(deps, r, signal),
+    unstage: (r, signal) => unstage(deps, r, signal),
+    publish: (r) => publish(deps, r),
+    unpublish: (r) => unpublish(deps, r),
+    stats: (r) => stats(deps, r),
+    info: () => deps.info,
+  };
+}
+
+async function stage(deps: CsiPortDeps, r: StageRequest, signal: AbortSignal): Promise<void> {
+  await mustFind(deps, r.volumeID);
+  await mustBeDirectory(deps, r.stagingPath, "staging_target_path");
+  const { host, device } = await locate(deps, r.volumeID);
+  const there = host.mounts.filter((m) => m.target === r.stagingPath).at(-1);
+  if (there && there.device !== device) throw new MeshStorError("TargetInUse", `staging_target_path ${r.stagingPath} is used by another mount (${there.device || there.fsType})`);
+  await untilDone(deps, r.volumeID, { kind: "stage", stagingPath: r.stagingPath, mountFlags: r.mountFlags, readOnly: r.readOnly }, signal);
+}
+
+async function unstage(deps: CsiPortDeps, r: UnstageRequest, signal: AbortSignal): Promise<void> {
+  await untilDone(deps, r.volumeID, { kind: "unstage", stagingPath: r.stagingPath }, signal);
+}
+
+/** Waits for the loop to meet the intent; ends early with a refusal, and with the last sentence when the call is over. */
+function untilDone(deps: CsiPortDeps, name: string, intent: Intent, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let sentence = `volume ${name} is being looked at`;
+    const finish = (settle: () => void) => {
+      remove();
+      signal.removeEventListener("abort", onAbort);
+      settle();
+    };
+    const onAbort = () => finish(() => reject(new MeshStorError("Waiting", sentence)));
+    const remove = deps.volumes.ask(name, intent, (result: PassResult) => {
+      // A pass that was under way when this call came speaks for another intent.
+      if (result.intent !== intent) return;
+      const final = finalError(result.error);
+      if (result.plan.done && !result.error) return finish(resolve);
+      if (final) return finish(() => reject(final));
+      if (result.plan.refusal && !result.error) {
+        const { code, message } = result.plan.refusal;
+        return finish(() => reject(new MeshStorError(code, message)));
+      }
+      sentence = result.error?.message ?? result.plan.waits[0] ?? sentence;
+    });
+    if (signal.aborted) onAbort();
+    else signal.addEventListener("abort", onAbort);
+  });
+}
+
+async function publish(deps: CsiPortDeps, r: PublishRequest): Promise<void> {
+  await mustFind(deps, r.volumeID);
+  if ((await deps.host.pathKind(r.targetPath)) === "file") throw new MeshStorError("TargetInUse", `target_path ${r.targetPath} is not a directory`);
+  for (;;) {
+    const { host, device } = await locate(deps, r.volumeID);
+    const next = planPublish(host.mounts, device, r);
+    if (next.refusal) throw new MeshStorError(next.refusal.code, next.refusal.message);
+    if (!next.action) return;
+    await deps.host.makeDirectory(r.targetPath);
+    await deps.host.mountPublish(r.stagingPath, r.targetPath, r.readOnly);
+  }
+}
+
+async function unpublish(deps: CsiPortDeps, r: UnpublishRequest): Promise<void> {
+  for (let mounted = true; mounted; ) {
+    const host = await deps.host.snapshot();
+    mounted = planUnpublish(host.mounts, r.targetPath) !== null;
+    if (mounted) await deps.host.unmount(r.targetPath);
+  }
+  await deps.host.removeDirectory(r.targetPath);
+}
+
+async function stats(deps: CsiPortDeps, r: StatsRequest): Promise<VolumeStats> {
+  const volume = await mustFind(deps, r.volumeID);
+  const { host, device } = await locate(deps, r.volumeID);
+  if (device === null || !host.mounts.some((m) => m.target === r.volumePath && m.device === device))
+    throw new MeshStorError("VolumeNotFound", `volume ${r.volumeID} is not mounted at volume_path ${r.volumePath}`);
+  const usage = await deps.host.usage(r.volumePath);
+  return { ...usage, abnormal: volume.degraded !== "", message: volume.degraded || "all copies are in sync" };
+}
+
+async function mustFind(deps: CsiPortDeps, name: string): Promise<{ uid: string; degraded: string }> {
+  const volume = await deps.find(name);
+  if (!volume) throw new MeshStorError("VolumeNotFound", `volume_id ${name} does not exist`);
+  return volume;
+}
+
+async function mustBeDirectory(deps: CsiPortDeps, path: string, field: string): Promise<void> {
+  const kind = await deps.host.pathKind(path);
+  if (kind === "file") throw new MeshStorError("TargetInUse", `${field} ${path} is not a directory`);
+  if (kind === "missing") await deps.host.makeDirectory(path);
+}
+
+/** The kernel name of the volume's device on this node, in a new snapshot. */
+async function locate(deps: CsiPortDeps, name: string): Promise<{ host: HostSnapshot; device: string | null }> {
+  const host = await deps.host.snapshot();
+  const uid = (await deps.find(name))?.uid;
+  return { host, device: host.volumeDevices.find((d) => d.volumeUID === uid)?.device ?? null };
+}

@@ -1,0 +1,108 @@
+/**
+ * THE NODE PROGRAM: start here. Checks the host, then runs the loop over the volumes that concern
+ * this node, the CSI Node service, the drive inventory, the heartbeat and the watch for losses.
+ */
+import { randomUUID } from "node:crypto";
+import { NAMESPACE, nodeLeaseName, VOLUME_TOPOLOGY_KEY } from "../api/names.ts";
+import type { MeshStorNodeDevice } from "../api/node-device.ts";
+import type { MeshStorVolume } from "../api/volume.ts";
+import type { Logger } from "../base/log.ts";
+import type { HostSnapshot } from "../core/observed.ts";
+import type { NodePort } from "../csi/node-port.ts";
+import type { KubeConfig } from "../kube/config.ts";
+import { createKubeClient } from "../kube/client.ts";
+import { Informer } from "../kube/informer.ts";
+import { LeaseRenewer } from "../kube/lease.ts";
+import { DEVICES, VOLUMES } from "../kube/resources.ts";
+import type { CsiHost } from "./csi-port.ts";
+import { createCsiPort } from "./csi-port.ts";
+import { readIdentity } from "./identity.ts";
+import { Inventory } from "./inventory.ts";
+import { watchLosses } from "./loss-watch.ts";
+import type { HostPort, StepHook } from "./ports.ts";
+import { Reporter } from "./report.ts";
+import { Snapshots } from "./snapshots.ts";
+import { concerns, TICK_MS, Volumes } from "./volumes.ts";
+
+/** Volumes that one node can have assembled at once; MD minors and NVMe controllers set the order of magnitude. */
+const MAX_VOLUMES = 200;
+
+export interface AgentOptions {
+  kubeConfig: KubeConfig;
+  nodeName: string;
+  bootID: string;
+  log: Logger;
+  signal: AbortSignal;
+  /** Makes the host's adapter once the node's UID is known (host NQN and host ID derive from it). */
+  makeHost(nodeUID: string): HostPort & CsiHost;
+  hook: StepHook;
+  /** Serves CSI with the port until the signal aborts. */
+  serve(port: NodePort): Promise<void>;
+}
+
+/** Runs until the signal aborts. Nothing that serves I/O is touched by its end (section 3). */
+export async function runAgent(options: AgentOptions): Promise<void> {
+  const { log, signal, nodeName } = options;
+  const client = createKubeClient(options.kubeConfig);
+  const me = await readIdentity(client, nodeName, options.bootID);
+  const host = options.makeHost(me.nodeUID);
+  const nowMs = () => performance.now();
+  let latest: HostSnapshot | null = null;
+  const snapshots = new Snapshots(async () => (latest = await host.observe()), nowMs);
+  const plainLog = (message: string, fields?: Record<string, unknown>) => log.info(message, fields);
+  const reporter = new Reporter(client, me, nowMs);
+  const devices = new Informer<MeshStorNodeDevice>({ client, type: DEVICES, onChange: () => {}, log: plainLog, labelSelector: `meshstor.io/node=${nodeName}` });
+  const inventory = new Inventory({ client, host, log, nodeName, snapshot: () => snapshots.get(1_000), cached: (name) => devices.get(name), onChange: () => wakeAll() });
+  const volumes = new Volumes(
+    {
+      client,
+      host,
+      snapshots,
+      clock: { nowMs, isoNow: () => new Date().toISOString().replace(/\.\d+Z$/, "Z"), newID: () => randomUUID() },
+      hook: options.hook,
+      log,
+      me,
+      cached: (name) => informer.get(name),
+      tables: () => inventory.usableTables(),
+      tableChanged: (drive) => inventory.changed(drive),
+    },
+    (reconciler, result) => reporter.report(reconciler, result),
+  );
+  const informer = new Informer<MeshStorVolume>({
+    client,
+    type: VOLUMES,
+    log: plainLog,
+    onChange: (name, volume) => {
+      if (volume === null || concerns(volume, nodeName)) volumes.wake(name);
+    },
+  });
+  const wakeAll = () => {
+    for (const volume of informer.list()) if (concerns(volume, nodeName)) volumes.wake(volume.metadata.name);
+  };
+  const lease = new LeaseRenewer({ client, name: nodeLeaseName(nodeName), namespace: NAMESPACE, holder: me.bootID, log: plainLog });
+
+  devices.start();
+  await devices.synced;
+  await inventory.refresh();
+  informer.start();
+  await informer.synced;
+  lease.start();
+  watchLosses({ host, log, latest: () => latest, wakeFor: (controllers) => wakeUsers(informer, volumes, latest, controllers) }, signal);
+  const tick = setInterval(() => void inventory.refresh(), TICK_MS);
+  const find = async (name: string) => {
+    const volume = informer.get(name) ?? (await client.tryGet(VOLUMES, name));
+    return volume ? { uid: volume.metadata.uid ?? "", spec: volume.spec, degraded: (volume.status?.degraded ?? 0) > 0 ? (volume.status?.message ?? "degraded") : "" } : null;
+  };
+  const csiHost: CsiHost = { ...host, snapshot: () => snapshots.get(0) };
+  log.info("node program runs", { node: nodeName, uid: me.nodeUID, boot: me.bootID, address: me.address });
+  await options.serve(createCsiPort({ volumes, host: csiHost, find, info: { nodeID: nodeName, maxVolumes: MAX_VOLUMES, topology: { [VOLUME_TOPOLOGY_KEY]: nodeName } } }));
+  clearInterval(tick);
+  await Promise.all([volumes.stop(), informer.stop(), devices.stop(), lease.stop()]);
+  client.close();
+}
+
+/** Wakes the volumes whose members are reached through one of these controllers. */
+function wakeUsers(informer: Informer<MeshStorVolume>, volumes: Volumes, latest: HostSnapshot | null, controllers: readonly string[]): void {
+  const members = new Set((latest?.connections ?? []).filter((c) => controllers.includes(c.controller)).map((c) => c.partitionUUID));
+  for (const volume of informer.list()) if ((volume.status?.partitions ?? []).some((p) => members.has(p.partitionUUID))) volumes.wake(volume.metadata.name);
+}
