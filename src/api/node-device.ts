@@ -3,6 +3,7 @@
  * after the kernel's nvmeXnY, because `spec.use` must stay with the drive when names move.
  */
 import * as z from "zod";
+import { formatBytes } from "../base/units.ts";
 import type { ObjectMeta } from "./volume.ts";
 
 export const DRIVE_USES = ["Auto", "Exclude", "Initialize"] as const;
@@ -25,6 +26,9 @@ export const deviceStatusSchema = z.object({
   sizeBytes: z.int(),
   freeBytes: z.int().describe("Sum of the usable holes."),
   biggestHoleBytes: z.int().describe("Largest usable contiguous hole."),
+  size: z.string().optional().describe("sizeBytes for people, for example 894.3GiB."),
+  free: z.string().optional().describe("freeBytes for people."),
+  biggestHole: z.string().optional().describe("biggestHoleBytes for people."),
   sectorSize: z.int().describe("Logical sector size in bytes."),
   holes: z.array(holeSchema).describe("Usable free ranges, at most 32, largest first; empty if the drive is not used."),
   freePartitionEntries: z.int().describe("Unused entries of the partition table."),
@@ -49,6 +53,10 @@ export interface DeviceStatus {
   sizeBytes: number;
   freeBytes: number;
   biggestHoleBytes: number;
+  /** The three sizes for people; kubectl's columns cannot format (deviceSizeTexts). */
+  size?: string;
+  free?: string;
+  biggestHole?: string;
   sectorSize: number;
   holes: DeviceHole[];
   freePartitionEntries: number;
@@ -64,4 +72,10 @@ export interface MeshStorNodeDevice {
   metadata: ObjectMeta;
   spec: { use: DriveUse };
   status?: DeviceStatus;
+}
+
+/** The sizes as kubectl's columns show them, without a space, so that they are one word for awk; `894.3GiB`. */
+export function deviceSizeTexts(status: Pick<DeviceStatus, "sizeBytes" | "freeBytes" | "biggestHoleBytes">): { size: string; free: string; biggestHole: string } {
+  const say = (bytes: number): string => formatBytes(bytes).replace(" ", "");
+  return { size: say(status.sizeBytes), free: say(status.freeBytes), biggestHole: say(status.biggestHoleBytes) };
 }

@@ -9,11 +9,11 @@ export const PHASES = ["New", "Requested", "Syncing", "Synced", "Expanding", "Re
 export const PARTITION_STATES = ["Requested", "Created", "Syncing", "Synced", "Spare", "Faulty", "Missing", "Replacing", "Deleting"] as const;
 
 export const volumeSpecSchema = z.object({
-  capacityBytes: z.int().min(536_870_912).describe("Size of the volume in bytes, a multiple of 1 MiB, at least 512 MiB."),
+  capacityBytes: z.int().min(536_870_912).max(1_125_899_906_842_624).describe("Size of the volume in bytes, a multiple of 1 MiB, from 512 MiB to 1 PiB; it can grow, not shrink."),
   numberOfCopies: z.int().min(1).max(16).default(2).describe("Number of copies, each on a node of its own (StorageClass: numberOfCopies or replicaCount)."),
   drivesPerCopy: z.int().min(1).max(16).default(1).describe("Number of drives that one copy is striped over (StorageClass: drivesPerCopy or stripeWidth)."),
-  memberMissingTimeout: z.int().min(60).default(900).describe("Seconds that a member may be missing before it is replaced."),
-  sectorSize: z.int().optional().describe("Logical sector size of every member in bytes: 512 or 4096 (the CRD holds it to these two by CEL)."),
+  memberMissingTimeout: z.int().min(60).max(2_147_483_647).default(900).describe("Seconds that a member may be missing before it is replaced."),
+  sectorSize: z.int().min(512).max(4096).optional().describe("Logical sector size of every member in bytes: 512 or 4096; without it any drive will do."),
   fsType: z.enum(["xfs"]).default("xfs").describe("Filesystem on the volume."),
   requestedName: z.string().optional().describe("The name the CSI caller asked for, where it differs from metadata.name."),
 });

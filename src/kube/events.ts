@@ -6,6 +6,7 @@
  * written at most once a minute. Of different things, at most ten at once and one a minute are said about one object.
  */
 import type { MeshStorError } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
 import { DRIVER_NAME } from "../api/names.ts";
 import type { ObjectMeta } from "../api/volume.ts";
 import { KubeError, type KubeClient } from "./client.ts";
@@ -26,7 +27,7 @@ export interface EventRecorderOptions {
   client: Pick<KubeClient, "create" | "mergePatch">;
   /** Name of the reporting program instance: its pod or node. */
   instance: string;
-  log(message: string, fields?: Record<string, unknown>): void;
+  log: Pick<Logger, "info" | "warn">;
   /** Monotonic milliseconds, for tests. */
   now?: () => number;
   /** Wall clock, for tests. */
@@ -95,7 +96,7 @@ export class EventRecorder {
 
   /** Says an error of the table: its reason, its sentence and what to do. */
   tellError(regarding: ObjectReference, action: string, error: MeshStorError): void {
-    this.tell({ regarding, type: "Warning", reason: error.row.reason, action, note: `${error.message} ${error.row.hint}` });
+    this.tell({ regarding, type: "Warning", reason: error.row.reason, action, note: `${error.message.replace(/\.?$/, ".")} ${error.row.hint}` });
   }
 
   /** Writes out the counts that have not been written yet and waits until everything is said; at shut-down. */
@@ -152,7 +153,7 @@ export class EventRecorder {
     this.#queue = this.#queue.then(write).then(
       () => {
         this.#waiting -= 1;
-        if (this.#dropped > 0) this.#options.log("events were dropped", { dropped: this.#dropped });
+        if (this.#dropped > 0) this.#options.log.warn("events were dropped", { dropped: this.#dropped });
         this.#dropped = 0;
       },
       (error: unknown) => {
@@ -160,7 +161,7 @@ export class EventRecorder {
         // The Event is not there (it expired, or could not be made): the next time it is made anew.
         this.#series.delete(key);
         if (error instanceof KubeError && error.isNotFound) return;
-        this.#options.log("an event could not be written", { error: String(error) });
+        this.#options.log.warn("an event could not be written", { error });
       },
     );
   }

@@ -11,6 +11,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
+import type { Logger } from "../base/log.ts";
 import type { ObjectMeta } from "../api/volume.ts";
 import { KubeError, type KubeClient, type ResourceType, type WatchEvent } from "./client.ts";
 
@@ -19,7 +20,7 @@ export interface InformerOptions<T> {
   type: ResourceType<T>;
   /** Called for every object that appeared or changed, and with null when it is gone; in order, one at a time. */
   onChange(name: string, object: T | null): void;
-  log(message: string, fields?: Record<string, unknown>): void;
+  log: Pick<Logger, "info" | "warn">;
   namespace?: string;
   labelSelector?: string;
   fieldSelector?: string;
@@ -99,7 +100,7 @@ export class Informer<T extends { metadata: ObjectMeta }> {
         error = caught;
         this.#resourceVersion = "";
         const message = caught instanceof Error ? caught.message : String(caught);
-        if (message !== lastMessage) this.#options.log(`watching ${this.#options.type.plural}: listing again`, { error: message });
+        if (message !== lastMessage) this.#options.log.warn("a watch failed; listing again", { resource: this.#options.type.plural, error: message });
         lastMessage = message;
       }
       const wait = this.#waitAfter(error, performance.now() - begun);
@@ -186,7 +187,7 @@ export class Informer<T extends { metadata: ObjectMeta }> {
 
   #notify(name: string, object: T | null): void {
     const failed = (error: unknown): void => {
-      this.#options.log(`a handler of ${this.#options.type.plural} failed`, { name, error: error instanceof Error ? error.stack : String(error) });
+      this.#options.log.warn("a handler of changed objects failed", { resource: this.#options.type.plural, name, error });
     };
     try {
       const returned: unknown = this.#options.onChange(name, object);

@@ -3,6 +3,7 @@
  * on its own monotonic clock, how long ago it last saw the lease change; the times inside are for people.
  */
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Logger } from "../base/log.ts";
 import { NAMESPACE } from "../api/names.ts";
 import { KubeError, type KubeClient } from "./client.ts";
 import { LEASES, type Lease } from "./resources.ts";
@@ -17,7 +18,7 @@ export interface LeaseRenewerOptions {
   holder: string;
   namespace?: string;
   intervalMs?: number;
-  log(message: string, fields?: Record<string, unknown>): void;
+  log: Pick<Logger, "info" | "warn">;
 }
 
 /** Renews one Lease: one write every 10 s and no read while nobody else touches it. */
@@ -57,10 +58,10 @@ export class LeaseRenewer {
       const begun = performance.now();
       try {
         await this.renew();
-        if (failing) this.#options.log("the node's lease is renewed again", { lease: this.#options.name });
+        if (failing) this.#options.log.info("the node's lease is renewed again", { lease: this.#options.name });
         failing = false;
       } catch (error) {
-        if (!failing && !signal.aborted) this.#options.log("the node's lease cannot be renewed", { lease: this.#options.name, error: String(error) });
+        if (!failing && !signal.aborted) this.#options.log.warn("the node's lease cannot be renewed", { lease: this.#options.name, error });
         failing = true;
       }
       const wait = failing ? Math.min(2000, this.#intervalMs) : this.#intervalMs - (performance.now() - begun);
