@@ -49,9 +49,9 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const nowMs = () => performance.now();
   let latest: HostSnapshot | null = null;
   const snapshots = new Snapshots(async () => (latest = await host.observe()), nowMs);
-  const plainLog = (message: string, fields?: Record<string, unknown>) => log.info(message, fields);
+  
   const reporter = new Reporter(client, me, nowMs);
-  const devices = new Informer<MeshStorNodeDevice>({ client, type: DEVICES, onChange: () => {}, log: plainLog, labelSelector: `meshstor.io/node=${nodeName}` });
+  const devices = new Informer<MeshStorNodeDevice>({ client, type: DEVICES, onChange: () => {}, log, labelSelector: `meshstor.io/node=${nodeName}` });
   const inventory = new Inventory({ client, host, log, nodeName, snapshot: () => snapshots.get(1_000), cached: (name) => devices.get(name), onChange: () => wakeAll() });
   const volumes = new Volumes(
     {
@@ -71,7 +71,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const informer = new Informer<MeshStorVolume>({
     client,
     type: VOLUMES,
-    log: plainLog,
+    log,
     onChange: (name, volume) => {
       if (volume === null || concerns(volume, nodeName)) volumes.wake(name);
     },
@@ -79,7 +79,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const wakeAll = () => {
     for (const volume of informer.list()) if (concerns(volume, nodeName)) volumes.wake(volume.metadata.name);
   };
-  const lease = new LeaseRenewer({ client, name: nodeLeaseName(nodeName), namespace: NAMESPACE, holder: me.bootID, log: plainLog });
+  const lease = new LeaseRenewer({ client, name: nodeLeaseName(nodeName), namespace: NAMESPACE, holder: me.bootID, log });
 
   devices.start();
   await devices.synced;

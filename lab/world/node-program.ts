@@ -1,0 +1,143 @@
+/** The node program inside one guest: started, killed, restarted, and spoken to as kubelet does. */
+import { appendFileSync } from "node:fs";
+import { join } from "node:path";
+import { Identity, Node, VolumeCapability_AccessMode_Mode as AccessMode } from "../../src/csi/gen/csi_pb.ts";
+import type { Lab } from "../cluster.ts";
+import type { ControlPlane } from "../control-plane/control-plane.ts";
+import type { Guest, GuestProcess } from "../guest/guest.ts";
+import { CsiClient } from "./csi-client.ts";
+import { eventually } from "./wait.ts";
+
+export const GUEST_SOCKET = "/run/meshstor/csi.sock";
+const KUBECONFIG = "/run/meshstor/kubeconfig";
+
+/** The one capability that scenarios ask for unless they say otherwise. */
+export const MOUNT_XFS = {
+  accessType: { case: "mount" as const, value: { fsType: "xfs", mountFlags: [] as string[] } },
+  accessMode: { mode: AccessMode.SINGLE_NODE_WRITER },
+};
+
+export class NodeProgram {
+  readonly guest: Guest;
+  readonly #lab: Lab;
+  readonly #plane: ControlPlane;
+  readonly #program: string;
+  #process: GuestProcess | null = null;
+  #client: CsiClient | null = null;
+
+  constructor(lab: Lab, plane: ControlPlane, guest: Guest, program: string) {
+    this.#lab = lab;
+    this.#plane = plane;
+    this.guest = guest;
+    this.#program = program;
+  }
+
+  get name(): string {
+    return this.guest.name;
+  }
+
+  get logPath(): string {
+    return join(this.#lab.logDir, `${this.name}.node.log`);
+  }
+
+  /** Starts it; resolves once it answers Probe (or, with a crash moment, once it runs). */
+  async start(options: { crashAt?: string } = {}): Promise<void> {
+    const kubeconfig = await this.#plane.kubeconfigFor("meshstor-node", ["system:masters"]);
+    await this.guest.sh("mkdir -p /run/meshstor");
+    await this.guest.exec(["sh", "-c", `cat >${KUBECONFIG}`], { stdin: kubeconfig });
+    const crash = options.crashAt ? ["--crash-at", options.crashAt] : [];
+    appendFileSync(this.logPath, `--- start ${crash.join(" ")}\n`);
+    this.#process = await this.guest.spawn(
+      ["node", "--disable-warning=ExperimentalWarning", this.#program, "node", "--node-name", this.name, "--kubeconfig", KUBECONFIG, "--endpoint", `unix://${GUEST_SOCKET}`, ...crash],
+      { logPath: this.logPath, env: { UV_USE_IO_URING: "0", UV_THREADPOOL_SIZE: "32" } },
+    );
+    if (options.crashAt) return;
+    await this.answers();
+  }
+
+  /** Waits until Probe is answered. */
+  async answers(): Promise<void> {
+    await eventually(`the node program on ${this.name} answers`, 60, async () => {
+      const client = await this.csi();
+      await client.call(Identity, Identity.method.probe, {}, 5_000);
+      return true;
+    });
+  }
+
+  /** SIGKILL: nothing in it gets to do anything. */
+  async kill(): Promise<void> {
+    this.#process?.kill("SIGKILL");
+    await this.#process?.exited;
+    this.lost();
+  }
+
+  /** SIGTERM, as kubelet stops a pod. */
+  async stop(): Promise<void> {
+    this.#process?.kill("SIGTERM");
+    await this.#process?.exited;
+    this.lost();
+  }
+
+  /** Resolves when it has ended by itself. */
+  async ended(): Promise<{ code: number | null; signal: string | null }> {
+    if (!this.#process) throw new Error(`the node program on ${this.name} was not started by this process`);
+    return this.#process.exited;
+  }
+
+  /** Forgets the process and connection (the guest lost its power). */
+  lost(): void {
+    this.#client?.close();
+    this.#client = null;
+    this.#process = null;
+  }
+
+  /** A client of the node's CSI services. */
+  async csi(): Promise<CsiClient> {
+    this.#client ??= new CsiClient(await this.guest.forwardUnix(GUEST_SOCKET));
+    return this.#client;
+  }
+
+  /** Where a volume is staged, and published, on every node. */
+  stagingPath(volume: string): string {
+    return `/var/lib/kubelet/plugins/kubernetes.io/csi/${volume}/globalmount`;
+  }
+  targetPath(volume: string): string {
+    return `/var/lib/kubelet/pods/lab/volumes/kubernetes.io~csi/${volume}/mount`;
+  }
+
+  /** NodeStageVolume. @throws CsiError */
+  async stage(volume: string, seconds = 90): Promise<void> {
+    await this.guest.sh(`mkdir -p ${this.stagingPath(volume)}`);
+    await (await this.csi()).call(Node, Node.method.nodeStageVolume, { volumeId: volume, stagingTargetPath: this.stagingPath(volume), volumeCapability: MOUNT_XFS }, seconds * 1000);
+  }
+
+  /** NodeUnstageVolume. @throws CsiError */
+  async unstage(volume: string, seconds = 60): Promise<void> {
+    await (await this.csi()).call(Node, Node.method.nodeUnstageVolume, { volumeId: volume, stagingTargetPath: this.stagingPath(volume) }, seconds * 1000);
+  }
+
+  /** NodePublishVolume; returns the path inside the guest. @throws CsiError */
+  async publish(volume: string): Promise<string> {
+    const targetPath = this.targetPath(volume);
+    await this.guest.sh(`mkdir -p ${targetPath.replace(/\/mount$/, "")}`);
+    await (await this.csi()).call(Node, Node.method.nodePublishVolume, { volumeId: volume, stagingTargetPath: this.stagingPath(volume), targetPath, volumeCapability: MOUNT_XFS });
+    return targetPath;
+  }
+
+  /** NodeUnpublishVolume. @throws CsiError */
+  async unpublish(volume: string): Promise<void> {
+    await (await this.csi()).call(Node, Node.method.nodeUnpublishVolume, { volumeId: volume, targetPath: this.targetPath(volume) });
+  }
+
+  /** Stage and publish. Returns the path inside the guest. */
+  async mount(volume: string): Promise<string> {
+    await this.stage(volume);
+    return this.publish(volume);
+  }
+
+  /** Unpublish and unstage. */
+  async unmount(volume: string): Promise<void> {
+    await this.unpublish(volume);
+    await this.unstage(volume);
+  }
+}

@@ -1,0 +1,52 @@
+/**
+ * Runs inside a guest. `write FILE RUN INTERVAL_MS [COUNT]` appends records, each followed by fdatasync, and says
+ * `A seq ms` for each that was acknowledged (ms: how long write and sync took). `check FILE` reads all
+ * records and says `C count last bad`; the count must be gapless from 1 within each run.
+ */
+import { closeSync, fdatasyncSync, openSync, readSync, writeSync } from "node:fs";
+import { decodeRecord, encodeRecord, RECORD_SIZE } from "./records.ts";
+
+function say(line: string): void {
+  writeSync(1, `${line}\n`);
+}
+
+async function write(file: string, run: number, intervalMs: number, count: number): Promise<void> {
+  const fd = openSync(file, "a");
+  for (let seq = 1; seq <= count; seq += 1) {
+    const begun = performance.now();
+    try {
+      writeSync(fd, encodeRecord(run, seq));
+      fdatasyncSync(fd);
+    } catch (error) {
+      say(`E ${seq} ${(error as NodeJS.ErrnoException).code ?? "error"}`);
+      process.exit(1);
+    }
+    say(`A ${seq} ${(performance.now() - begun).toFixed(1)}`);
+    if (intervalMs > 0) await new Promise((resolve) => setTimeout(resolve, intervalMs));
+  }
+  closeSync(fd);
+}
+
+function check(file: string): void {
+  const fd = openSync(file, "r");
+  const block = Buffer.alloc(RECORD_SIZE);
+  let count = 0;
+  let bad = 0;
+  let run = -1;
+  let last = 0;
+  while (readSync(fd, block, 0, RECORD_SIZE, null) === RECORD_SIZE) {
+    const record = decodeRecord(block);
+    const next = record !== null && (record.run === run ? record.seq === last + 1 : record.seq === 1);
+    if (!next) bad += 1;
+    else {
+      ({ run, seq: last } = record);
+      count += 1;
+    }
+  }
+  closeSync(fd);
+  say(`C ${count} ${last} ${bad}`);
+}
+
+const [verb, file = "", run = "1", interval = "0", count = "1000000000"] = process.argv.slice(2);
+if (verb === "write") await write(file, Number(run), Number(interval), Number(count));
+else check(file);

@@ -1,0 +1,163 @@
+/**
+ * A whole small cluster that runs MeshStor: guests, a real API server, the controller on the host and
+ * the node program in every guest. Scenario tests, the demo and the bench share this vocabulary.
+ */
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { deviceCrd, volumeCrd } from "../../src/api/crd.ts";
+import { DRIVER_NAME, NAMESPACE } from "../../src/api/names.ts";
+import type { MeshStorVolume } from "../../src/api/volume.ts";
+import type { MeshStorNodeDevice } from "../../src/api/node-device.ts";
+import { bundleProgram } from "../../tools/bundle.ts";
+import type { NodeSpec } from "../cluster.ts";
+import { Lab } from "../cluster.ts";
+import { ControlPlane } from "../control-plane/control-plane.ts";
+import { applyYaml, ensureNode } from "../control-plane/objects.ts";
+import { HOST } from "../net/network.ts";
+import { labPaths } from "../state.ts";
+import { ControllerProcess } from "./controller-process.ts";
+import { NodeProgram } from "./node-program.ts";
+import { eventually } from "./wait.ts";
+
+export interface WorldSpec {
+  readonly id?: string;
+  readonly nodes?: readonly NodeSpec[];
+  readonly kernel?: string;
+  readonly logDir?: string;
+  readonly detached?: boolean;
+  /** Address family of the storage network that exports are offered on. */
+  readonly family?: "ipv4" | "ipv6";
+  /** Told what is being done, one short line each. */
+  readonly say?: (line: string) => void;
+}
+
+const GiB = 1024 ** 3;
+/** Three nodes with two drives each. */
+export const THREE_NODES: readonly NodeSpec[] = ["n1", "n2", "n3"].map((name) => ({ name, drives: [{ size: 8 * GiB }, { size: 8 * GiB }] }));
+
+export class World {
+  readonly lab: Lab;
+  readonly plane: ControlPlane;
+  readonly controller: ControllerProcess;
+  readonly #nodes: ReadonlyMap<string, NodeProgram>;
+
+  private constructor(lab: Lab, plane: ControlPlane, controller: ControllerProcess, nodes: ReadonlyMap<string, NodeProgram>) {
+    this.lab = lab;
+    this.plane = plane;
+    this.controller = controller;
+    this.#nodes = nodes;
+  }
+
+  /** Everything up: guests booted, CRDs applied, controller and node programs running, all drives registered. */
+  static async up(spec: WorldSpec = {}): Promise<World> {
+    const say = spec.say ?? (() => {});
+    const bundle = bundleProgram();
+    say("guests boot");
+    const lab = await Lab.create({ nodes: spec.nodes ?? THREE_NODES, ...pick(spec) });
+    const host = lab.net.addresses(HOST);
+    say("etcd and kube-apiserver start");
+    const plane = await ControlPlane.start({ dir: join(labPaths(lab.id).dir, "control-plane"), runPrefix: lab.net.command([]), addresses: [host.ipv4, host.ipv6], dieWithStarter: spec.detached !== true });
+    await applyYaml(plane, [{ apiVersion: "v1", kind: "Namespace", metadata: { name: NAMESPACE } }, volumeCrd(), deviceCrd()]);
+    for (const name of lab.names) {
+      const { ipv4, ipv6 } = lab.net.addresses(name);
+      await ensureNode(plane, { name, addresses: [spec.family === "ipv6" ? ipv6 : ipv4] });
+    }
+    const program = await bundle;
+    say("controller and node programs start");
+    const world = World.#assemble(lab, plane, program, spec.detached === true);
+    await world.controller.start();
+    await Promise.all(lab.names.map((name) => world.node(name).start()));
+    await world.registered();
+    say(`${lab.names.length} nodes registered`);
+    return world;
+  }
+
+  /** Goes on with a world that another process made and detached. */
+  static async attach(id: string): Promise<World> {
+    const lab = Lab.attach(id);
+    const plane = await ControlPlane.attach(join(labPaths(lab.id).dir, "control-plane"));
+    return World.#assemble(lab, plane, await bundleProgram(), true);
+  }
+
+  static #assemble(lab: Lab, plane: ControlPlane, program: string, detached: boolean): World {
+    mkdirSync(lab.logDir, { recursive: true });
+    const controller = new ControllerProcess(lab, plane, program, detached);
+    const inGuest = lab.share("meshstor.mjs", program);
+    const nodes = new Map(lab.names.map((name) => [name, new NodeProgram(lab, plane, lab.guest(name), inGuest)]));
+    return new World(lab, plane, controller, nodes);
+  }
+
+  /** The node program of a guest. */
+  node(name: string): NodeProgram {
+    const node = this.#nodes.get(name);
+    if (!node) throw new Error(`no node "${name}"`);
+    return node;
+  }
+
+  get names(): readonly string[] {
+    return this.lab.names;
+  }
+
+  async kubectl(...args: string[]): Promise<string> {
+    return (await this.plane.kubectl(args)).stdout;
+  }
+
+  /** The volume's object, or null. */
+  async volume(name: string): Promise<MeshStorVolume | null> {
+    const answer = await this.plane.kubectl(["get", "msvol", name, "-o", "json", "--ignore-not-found"]);
+    return answer.stdout.trim() === "" ? null : (JSON.parse(answer.stdout) as MeshStorVolume);
+  }
+
+  async devices(): Promise<MeshStorNodeDevice[]> {
+    return (JSON.parse(await this.kubectl("get", "msnd", "-o", "json")) as { items: MeshStorNodeDevice[] }).items;
+  }
+
+  /** Waits until every drive of every running guest is registered. */
+  async registered(): Promise<void> {
+    await eventually("every drive is registered as msnd", 60, async () => {
+      const devices = await this.devices();
+      const silent = this.lab.names.filter((name) => !devices.some((d) => d.status?.nodeName === name));
+      return silent.length === 0 ? true : `no msnd of ${silent.join(", ")} yet`;
+    });
+  }
+
+  /** Waits until the volume's object satisfies `test` (true, or a sentence of what is still missing). */
+  untilVolume(name: string, what: string, seconds: number, test: (volume: MeshStorVolume) => true | string): Promise<MeshStorVolume> {
+    let seen: MeshStorVolume | null = null;
+    return eventually(`volume ${name} ${what}`, seconds, async () => {
+      seen = await this.volume(name);
+      return seen ? test(seen) : "it does not exist";
+    }).then(() => seen!);
+  }
+
+  /** Power off as a plug is pulled; the node program goes with it. */
+  async powerOff(name: string): Promise<void> {
+    this.node(name).lost();
+    await this.lab.guest(name).powerOff();
+  }
+
+  /** Boots the guest and starts its node program. */
+  async powerOn(name: string): Promise<void> {
+    await this.lab.guest(name).powerOn();
+    await this.node(name).start();
+  }
+
+  /** Stops everything of ours and destroys the lab. */
+  async down(): Promise<void> {
+    await this.controller.stop();
+    await this.plane.stop().catch(() => {});
+    await this.lab.destroy();
+  }
+
+  /** Name of the CSI driver, for PVs and messages. */
+  readonly driver = DRIVER_NAME;
+}
+
+function pick(spec: WorldSpec): Partial<WorldSpec> {
+  return {
+    ...(spec.id === undefined ? {} : { id: spec.id }),
+    ...(spec.kernel === undefined ? {} : { kernel: spec.kernel }),
+    ...(spec.logDir === undefined ? {} : { logDir: spec.logDir }),
+    ...(spec.detached === undefined ? {} : { detached: spec.detached }),
+  };
+}

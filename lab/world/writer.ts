@@ -1,0 +1,101 @@
+/** A writer of fsynced records in a guest, and the checker that proves that none of them was lost. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { build } from "esbuild";
+import type { Lab } from "../cluster.ts";
+import type { Guest, GuestProcess } from "../guest/guest.ts";
+import { labPaths } from "../state.ts";
+import { eventually } from "./wait.ts";
+
+async function program(lab: Lab): Promise<string> {
+  const outfile = join(labPaths(lab.id).dir, "workload.mjs");
+  await build({ entryPoints: [join(import.meta.dirname, "workload/program.ts")], bundle: true, platform: "node", format: "esm", outfile, logLevel: "error" });
+  return lab.share("workload.mjs", outfile);
+}
+
+/** One acknowledged write. */
+export interface Ack {
+  readonly seq: number;
+  /** How long write and fdatasync took, ms. */
+  readonly ms: number;
+}
+
+let runs = 0;
+
+export class Writer {
+  readonly guest: Guest;
+  readonly file: string;
+  readonly run: number;
+  readonly #process: GuestProcess;
+  readonly #log: string;
+
+  private constructor(guest: Guest, file: string, run: number, process: GuestProcess, log: string) {
+    this.guest = guest;
+    this.file = file;
+    this.run = run;
+    this.#process = process;
+    this.#log = log;
+  }
+
+  /** Starts a writer; every acknowledgement is on the host at once, so it survives the guest. */
+  static async start(lab: Lab, guest: Guest, file: string, options: { intervalMs?: number } = {}): Promise<Writer> {
+    const path = await program(lab);
+    runs += 1;
+    const log = join(lab.logDir, `${guest.name}.writer-${process.pid}-${runs}.log`);
+    const started = await guest.spawn(["node", path, "write", file, String(runs), String(options.intervalMs ?? 20)], { logPath: log, env: { UV_USE_IO_URING: "0" } });
+    const writer = new Writer(guest, file, runs, started, log);
+    await eventually("the writer's first acknowledgement", 60, async () => writer.acks().length > 0 || "none yet");
+    return writer;
+  }
+
+  /** Acknowledgements so far. */
+  acks(): Ack[] {
+    const text = safeRead(this.#log);
+    return [...text.matchAll(/^A (\d+) ([\d.]+)$/gm)].map((m) => ({ seq: Number(m[1]), ms: Number(m[2]) }));
+  }
+
+  /** Errors that the writer met; none is expected unless the scenario says so. */
+  errors(): string[] {
+    return [...safeRead(this.#log).matchAll(/^E .*$/gm)].map((m) => m[0]);
+  }
+
+  /** Waits until `more` further writes are acknowledged. */
+  async progress(more: number, seconds: number): Promise<void> {
+    const from = this.acks().length;
+    await eventually(`${more} more acknowledged writes`, seconds, async () => {
+      const now = this.acks().length;
+      return now >= from + more || `${now - from} so far`;
+    });
+  }
+
+  /** Longest single write since acknowledgement number `from`, in ms. */
+  longestPause(from = 0): number {
+    return Math.max(0, ...this.acks().slice(from).map((a) => a.ms));
+  }
+
+  /** Ends the writer between two records. */
+  async stop(): Promise<void> {
+    this.#process.kill("SIGTERM");
+    await this.#process.exited;
+  }
+}
+
+function safeRead(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
+}
+
+/** Reads a file of records in a guest: whole and gapless, or an error that says what is wrong. */
+export async function checkRecords(lab: Lab, guest: Guest, file: string, atLeast: number): Promise<number> {
+  const path = await program(lab);
+  const { stdout } = await guest.exec(["node", path, "check", file], { timeoutMs: 300_000, env: { UV_USE_IO_URING: "0" } });
+  const match = /^C (\d+) (\d+) (\d+)$/m.exec(stdout);
+  if (!match) throw new Error(`the checker said: ${stdout}`);
+  const [count, bad] = [Number(match[1]), Number(match[3])];
+  if (bad > 0) throw new Error(`${bad} bad or missing records in ${file}`);
+  if (count < atLeast) throw new Error(`${count} records in ${file}, but ${atLeast} were acknowledged: acknowledged writes are lost`);
+  return count;
+}
