@@ -5,6 +5,7 @@ import { randomBytes } from "node:crypto";
 import { ensurePackages } from "../tools/setup/apt.ts";
 import type { GuestKind } from "./guest/context.ts";
 import { resolveDrives, type DriveSpec } from "./guest/drives.ts";
+import type { Connect } from "./guest/exec-client.ts";
 import type { Guest } from "./guest/guest.ts";
 import { bundleExecd, EXEC_PORT } from "./guest/host-dir.ts";
 import { GUEST_KINDS } from "./guest/kinds.ts";
@@ -124,6 +125,12 @@ export class Lab {
   async destroy(): Promise<void> {
     destroyLabSync(this.id);
     ownLabs.delete(this.id);
+  }
+
+  /** Opens connections to a guest's exec daemon, for what {@link Guest} does not offer. */
+  connector(name: string): Connect {
+    const { management } = this.net.addresses(name);
+    return () => this.net.connect(management, EXEC_PORT);
   }
 
   #makeGuest(record: LabRecord, node: NodeRecord, index: number): Guest {

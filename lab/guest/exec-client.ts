@@ -131,6 +131,27 @@ export function spawnInGuest(
   });
 }
 
+/** Connects a person's terminal (or any pair of streams) to a program in the guest until that ends. */
+export async function attachInGuest(
+  connect: Connect,
+  argv: readonly string[],
+  env: Readonly<Record<string, string>>,
+  streams: { readonly input: NodeJS.ReadableStream; readonly output: NodeJS.WritableStream; readonly error: NodeJS.WritableStream },
+): Promise<Exited> {
+  let exited: Exited | undefined;
+  const onFrame: OnFrame = (type, payload) => {
+    if (type === FRAME.stdout) streams.output.write(payload);
+    else if (type === FRAME.stderr) streams.error.write(payload);
+    else if (type === FRAME.exited) exited = JSON.parse(payload.toString()) as Exited;
+    return exited !== undefined;
+  };
+  await converse(connect, { op: "exec", argv, env }, onFrame, (socket) => {
+    streams.input.on("data", (chunk: Buffer) => socket.writable && socket.write(frame(FRAME.input, chunk)));
+    streams.input.on("end", () => socket.writable && socket.write(frame(FRAME.inputEnd)));
+  });
+  return exited ?? { code: null, signal: "POWER" };
+}
+
 /** Reads a whole file. */
 export async function readGuestFile(connect: Connect, path: string): Promise<Buffer> {
   const chunks: Buffer[] = [];

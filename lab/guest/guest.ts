@@ -35,6 +35,9 @@ export interface GuestProcess {
   readonly exited: Promise<{ readonly code: number | null; readonly signal: string | null }>;
 }
 
+/** Whether a guest has power, and whether its clock runs. */
+export type GuestState = "off" | "on" | "frozen";
+
 /** A machine of the lab. */
 export interface Guest {
   readonly name: string;
@@ -43,6 +46,7 @@ export interface Guest {
   readonly consolePath: string;
   /** Number of times this guest was powered on. */
   readonly bootCount: number;
+  readonly state: GuestState;
   /** Boots; resolves once programs can be run and the drives are there. Throws with the console's tail otherwise. */
   powerOn(): Promise<void>;
   /** Pulls the plug: nothing in the guest gets to do anything. Does nothing to a guest that is off. */

@@ -10,7 +10,7 @@ import { ExecChannel } from "../channel.ts";
 import type { GuestContext } from "../context.ts";
 import { createDriveFile } from "../drives.ts";
 import { awaitReady } from "../exec-client.ts";
-import type { ExecOptions, ExecResult, Guest, GuestProcess, SpawnOptions } from "../guest.ts";
+import type { ExecOptions, ExecResult, Guest, GuestProcess, GuestState, SpawnOptions } from "../guest.ts";
 import { writeHostDir } from "../host-dir.ts";
 import { identify, isAlive, killGroup, readRunState, writeRunState, type ProcessId, type RunState } from "../run-state.ts";
 import { backingOf, commandOf } from "./command.ts";
@@ -38,16 +38,17 @@ export class ProcessGuest implements Guest {
   }
 
   get bootCount(): number {
-    return this.#state().bootCount;
+    return this.#remembered().bootCount;
   }
 
-  /** Whether the kernel's process lives (frozen or not). */
-  get isOn(): boolean {
-    return isAlive(this.#state().process);
+  get state(): GuestState {
+    const { process, frozen } = this.#remembered();
+    if (!isAlive(process)) return "off";
+    return frozen === true ? "frozen" : "on";
   }
 
   async powerOn(): Promise<void> {
-    if (this.isOn) throw new Error(`${this.name} is on already`);
+    if (this.state !== "off") throw new Error(`${this.name} is on already`);
     const command = await this.#prepare();
     const main = this.#start(command);
     try {
@@ -59,7 +60,7 @@ export class ProcessGuest implements Guest {
   }
 
   async powerOff(): Promise<void> {
-    const state = this.#state();
+    const state = this.#remembered();
     if (state.process === undefined) return;
     await killGroup(state.process);
     this.#save({ bootCount: state.bootCount });
@@ -68,13 +69,13 @@ export class ProcessGuest implements Guest {
 
   async freeze(): Promise<void> {
     this.#signalMain("SIGSTOP");
-    this.#save({ ...this.#state(), frozen: true });
+    this.#save({ ...this.#remembered(), frozen: true });
     await this.#stateOfMain((letter) => letter === "T" || letter === "t");
   }
 
   async thaw(): Promise<void> {
     this.#signalMain("SIGCONT");
-    this.#save({ ...this.#state(), frozen: false });
+    this.#save({ ...this.#remembered(), frozen: false });
   }
 
   exec(argv: readonly string[], options?: ExecOptions): Promise<ExecResult> {
@@ -145,14 +146,14 @@ export class ProcessGuest implements Guest {
   }
 
   #signalMain(signal: NodeJS.Signals): void {
-    const main = this.#state().process;
+    const main = this.#remembered().process;
     if (main === undefined || !isAlive(main)) throw new Error(`${this.name} is off`);
     // The main process only: stopping a helper process panics the kernel.
     process.kill(main.pid, signal);
   }
 
   async #stateOfMain(wanted: (letter: string) => boolean): Promise<void> {
-    const pid = this.#state().process?.pid ?? 0;
+    const pid = this.#remembered().process?.pid ?? 0;
     for (let waited = 0; waited < 5000; waited += 5) {
       const letter = /^State:\s+(\S)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? "";
       if (wanted(letter)) return;
@@ -161,7 +162,7 @@ export class ProcessGuest implements Guest {
     throw new Error(`${this.name}: the kernel's process does not stop`);
   }
 
-  #state(): RunState {
+  #remembered(): RunState {
     return readRunState(join(this.#context.paths.own, "run.json"));
   }
 

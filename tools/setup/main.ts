@@ -1,0 +1,48 @@
+/**
+ * `tools/node tools/setup/main.ts [STEP|GROUP]...`: makes what the project's programs need.
+ * Without arguments it does everything. Costs nothing when it is all there.
+ */
+import { ensureControlPlanePrograms } from "./kubernetes.ts";
+import { ensureGeneratedCsi } from "./proto.ts";
+import { ensureGuestDebian, rootfsStep } from "./rootfs.ts";
+import { say } from "./progress.ts";
+import type { SetupStep } from "./step.ts";
+import { umlKernelStep } from "./uml-kernel.ts";
+
+/** Every step; add yours here and, where it belongs to one, to a group. */
+const STEPS: readonly SetupStep[] = [
+  {
+    name: "csi",
+    describe: "CSI types",
+    ensure: async () => {
+      await ensureGeneratedCsi();
+      return {};
+    },
+  },
+  { name: "guest-debian", describe: "Debian for guests", ensure: ensureGuestDebian },
+  rootfsStep,
+  umlKernelStep("6.12"),
+  umlKernelStep("7.2"),
+  { name: "control-plane", describe: "etcd and Kubernetes API server", ensure: async () => ({ ...(await ensureControlPlanePrograms()) }) },
+];
+
+const GROUPS: Readonly<Record<string, readonly string[]>> = {
+  guest: ["guest-root", "uml-kernel-6.12"],
+  lab: ["csi", "guest-root", "uml-kernel-6.12", "control-plane"],
+  all: STEPS.map((step) => step.name),
+};
+
+function stepsFor(words: readonly string[]): SetupStep[] {
+  const names = words.flatMap((word) => GROUPS[word] ?? [word]);
+  return names.map((name) => {
+    const step = STEPS.find((known) => known.name === name);
+    if (step !== undefined) return step;
+    throw new Error(`no step or group "${name}"; there are ${[...Object.keys(GROUPS), ...STEPS.map(({ name: known }) => known)].join(", ")}`);
+  });
+}
+
+const asked = process.argv.slice(2);
+for (const step of stepsFor(asked.length === 0 ? ["all"] : asked)) {
+  const paths = await step.ensure();
+  say(`${step.describe}: ready${Object.values(paths).length === 0 ? "" : ` (${Object.values(paths).join(", ")})`}`);
+}
