@@ -7,7 +7,7 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import { stringify } from "yaml";
-import { deviceCrd, volumeCrd, type CustomResourceDefinition } from "../src/api/crd.ts";
+import { buildCrds, type CustomResourceDefinition } from "../src/api/crd.ts";
 
 const root = resolve(import.meta.dirname, "..");
 const folder = join(root, "deploy", "crds");
@@ -18,7 +18,7 @@ function fileText(crd: CustomResourceDefinition): string {
 }
 
 /** What the folder must hold: file name to text. */
-const wanted = new Map([volumeCrd(), deviceCrd()].map((crd) => [`${crd.spec.group}_${crd.spec.names.plural}.yaml`, fileText(crd)]));
+const wanted = new Map(buildCrds().map((crd) => [`${crd.spec.group}_${crd.spec.names.plural}.yaml`, fileText(crd)]));
 
 function currentText(name: string): string | null {
   try {

@@ -40,7 +40,8 @@ export interface PrinterColumn {
   /** 1: with `-o wide` only. */
   priority?: 1;
 }
-export interface CustomResourceDefinition {
+/** A type and not an interface: it is a manifest (an open record) to others. */
+export type CustomResourceDefinition = {
   apiVersion: "apiextensions.k8s.io/v1";
   kind: "CustomResourceDefinition";
   metadata: { name: string };
@@ -57,6 +58,11 @@ export interface CustomResourceDefinition {
       additionalPrinterColumns: PrinterColumn[];
     }[];
   };
+};
+
+/** Both CRDs. */
+export function buildCrds(): CustomResourceDefinition[] {
+  return [volumeCrd(), deviceCrd()];
 }
 
 /** The CRD of MeshStorVolume. */
@@ -105,13 +111,20 @@ function volumeStatus(): Schema {
   const mirror = mirrors.items!;
   rule(at(mirror, "generation"), "self >= oldSelf", "a generation never goes back (Z2)");
   rule(at(mirror, "arrayUUID"), "self == oldSelf", "a mirror keeps its array");
+  rule(mirror, "self.inSync == oldSelf.inSync || self.generation > oldSelf.generation", "inSync changes only with a higher generation (Z2)");
   const inSync = at(mirror, "inSync");
   Object.assign(inSync, { "x-kubernetes-list-type": "set", maxItems: 64 });
   inSync.items!.maxLength = 64;
   listMap(at(status, "partitions"), "partitionUUID", 1024);
   listMap(at(status, "conditions"), "type", 32);
   rule(status, "!has(oldSelf.epoch) || (has(self.epoch) && self.epoch >= oldSelf.epoch)", "an epoch never goes back (I2)");
-  rule(status, "!has(oldSelf.mirrors) || (has(self.mirrors) && self.mirrors.size() >= oldSelf.mirrors.size())", "a mirror's record is never removed");
+  rule(
+    status,
+    "!has(self.owner) || (has(oldSelf.owner) && self.owner == oldSelf.owner) || (has(self.epoch) && (!has(oldSelf.epoch) || self.epoch > oldSelf.epoch))",
+    "an owner comes only with a higher epoch (I2)",
+  );
+  for (const field of Object.values(at(status, "owner").properties!)) if (field.type === "string") field.maxLength = 253;
+  rule(status, "!has(oldSelf.mirrors) || (has(self.mirrors) && oldSelf.mirrors.all(o, self.mirrors.exists(m, m.index == o.index)))", "a mirror's record is never removed");
   rule(
     status,
     "!has(oldSelf.filesystem) || !has(oldSelf.filesystem.formattedAt) || (has(self.filesystem) && has(self.filesystem.formattedAt) && self.filesystem.uuid == oldSelf.filesystem.uuid)",

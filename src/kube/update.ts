@@ -14,6 +14,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
+import { MeshStorError } from "../base/errors.ts";
 import type { MeshStorVolume, VolumeStatus } from "../api/volume.ts";
 import { KubeError, type KubeClient } from "./client.ts";
 import { VOLUMES } from "./resources.ts";
@@ -63,6 +64,7 @@ type Mutate = (volume: MeshStorVolume) => VolumeStatus | null;
  * (linearizable) copy on **every** attempt and returns the whole new status, or null for no write; it may throw to give up.
  * Tried again only after a conflict or a settled doubt.
  * @throws KubeError when the API refuses or does not answer (isConflict when the attempts are used up).
+ * @throws MeshStorError Unsafe when the server did not store what was written (an older CRD).
  * @throws WriteInDoubt see above.
  */
 export async function updateStatus(client: KubeClient, name: string, mutate: Mutate, options: UpdateOptions = {}): Promise<MeshStorVolume> {
@@ -91,7 +93,9 @@ export async function updateStatusResult(client: KubeClient, name: string, mutat
       }
       const sent = JSON.parse(JSON.stringify(wanted)) as VolumeStatus;
       try {
-        return { volume: await client.replaceStatus(VOLUMES, { ...volume, status: sent }, request), outcome: "written" };
+        const written = await client.replaceStatus(VOLUMES, { ...volume, status: sent }, request);
+        requireComplete(name, sent, written.status);
+        return { volume: written, outcome: "written" };
       } catch (error) {
         if (!(error instanceof KubeError) || !(error.ambiguous || error.isConflict)) throw error;
         if (error.ambiguous) doubts.push({ resourceVersion, sent });
@@ -104,6 +108,14 @@ export async function updateStatusResult(client: KubeClient, name: string, mutat
     if (doubt === undefined || (error instanceof KubeError && error.isNotFound)) throw error;
     throw new WriteInDoubt(name, doubt, error);
   }
+}
+
+/** The server drops fields that its CRD does not know, without a word; a record with holes must not be built upon. */
+function requireComplete(name: string, sent: VolumeStatus, kept: VolumeStatus | undefined): void {
+  if (isDeepStrictEqual(sent, kept)) return;
+  const lost = Object.keys(sent).filter((key) => !isDeepStrictEqual(sent[key as keyof VolumeStatus], kept?.[key as keyof VolumeStatus]));
+  const fields = lost.map((key) => `status.${key}`).join(", ") || "the status";
+  throw new MeshStorError("Unsafe", `the API server did not keep ${fields} of volume ${name} as written: the CustomResourceDefinition in the cluster is not the one of this program.`);
 }
 
 function usedUp(name: string, attempts: number): KubeError {
