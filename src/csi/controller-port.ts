@@ -1,0 +1,47 @@
+/** What the CSI Controller service asks of the controller role. The edge (controller.ts) has checked the arguments. */
+import type { VolumeParameters } from "../api/parameters.ts";
+import type { VolumeSpec } from "../api/volume.ts";
+import type { SizeWish, TopologyWish } from "./checks.ts";
+
+export interface CreateRequest extends SizeWish, TopologyWish {
+  /** The name that the caller asked for. */
+  requestedName: string;
+  /** The name of the volume made from it; also its id. */
+  volumeID: string;
+  parameters: VolumeParameters;
+  fsType: "xfs";
+}
+
+/** A volume as CSI callers see it. */
+export interface VolumeSummary {
+  volumeID: string;
+  capacityBytes: number;
+  /** True if it is degraded or worse; `message` says in which way. */
+  abnormal: boolean;
+  message: string;
+  spec: VolumeSpec;
+}
+
+export interface CapacityRequest {
+  parameters: VolumeParameters;
+  /** Only volumes that have a copy on one of these nodes. */
+  within?: string[];
+}
+
+export interface CapacityAnswer {
+  availableBytes: number;
+  biggestVolumeBytes: number;
+}
+
+/** Implemented by the controller role. Every call ends soon after its signal aborts. */
+export interface ControllerPort {
+  /** Makes the volume, or finds the same one; resolves when its first use is possible. */
+  create(request: CreateRequest, signal: AbortSignal): Promise<VolumeSummary>;
+  /** Begins the deletion; a volume that does not exist is deleted already. */
+  remove(volumeID: string, signal: AbortSignal): Promise<void>;
+  /** Null if there is no such volume (any more). */
+  find(volumeID: string, signal: AbortSignal): Promise<VolumeSummary | null>;
+  /** Every volume that is not being deleted, in order of id. */
+  list(signal: AbortSignal): Promise<VolumeSummary[]>;
+  capacity(request: CapacityRequest, signal: AbortSignal): Promise<CapacityAnswer>;
+}

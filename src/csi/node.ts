@@ -1,0 +1,66 @@
+/** CSI Node: checks arguments, keeps one operation per volume, and hands over to the agent. */
+import { VOLUME_TOPOLOGY_KEY } from "../api/names.ts";
+import { MeshStorError } from "../base/errors.ts";
+import { type BoundService, bindService } from "./adapter.ts";
+import { checkCapability } from "./capabilities.ts";
+import { checkApart, checkPath, checkVolumeID } from "./checks.ts";
+import { Node, NodeServiceCapability_RPC_Type as Rpc, VolumeUsage_Unit } from "./gen/csi_pb.ts";
+import type { NodePort, Usage } from "./node-port.ts";
+import { VolumeLocks } from "./volume-lock.ts";
+
+const CAPABILITIES = [Rpc.STAGE_UNSTAGE_VOLUME, Rpc.GET_VOLUME_STATS, Rpc.VOLUME_CONDITION, Rpc.SINGLE_NODE_MULTI_WRITER];
+
+/** The Node service over the agent. */
+export function nodeService(port: NodePort): BoundService {
+  const locks = new VolumeLocks();
+  return bindService(Node, {
+    nodeStageVolume: async (request, signal) => {
+      const volumeID = checkVolumeID(request.volumeId);
+      const stagingPath = checkPath("staging_target_path", request.stagingTargetPath);
+      const wish = checkCapability(request.volumeCapability, "volume_capability");
+      await locks.run(volumeID, "NodeStageVolume", () => port.stage({ volumeID, stagingPath, ...wish }, signal));
+      return {};
+    },
+    nodeUnstageVolume: async (request, signal) => {
+      const volumeID = checkVolumeID(request.volumeId);
+      const stagingPath = checkPath("staging_target_path", request.stagingTargetPath);
+      await locks.run(volumeID, "NodeUnstageVolume", () => port.unstage({ volumeID, stagingPath }, signal));
+      return {};
+    },
+    nodePublishVolume: async (request, signal) => {
+      const volumeID = checkVolumeID(request.volumeId);
+      const targetPath = checkPath("target_path", request.targetPath);
+      const wish = checkCapability(request.volumeCapability, "volume_capability");
+      if (request.stagingTargetPath === "") throw new MeshStorError("NotStaged", `staging_target_path is missing: volume ${volumeID} must be staged first`);
+      const stagingPath = checkPath("staging_target_path", request.stagingTargetPath);
+      checkApart({ field: "target_path", path: targetPath }, { field: "staging_target_path", path: stagingPath });
+      const readOnly = request.readonly || wish.readOnly;
+      await locks.run(volumeID, "NodePublishVolume", () => port.publish({ volumeID, stagingPath, targetPath, readOnly }, signal));
+      return {};
+    },
+    nodeUnpublishVolume: async (request, signal) => {
+      const volumeID = checkVolumeID(request.volumeId);
+      const targetPath = checkPath("target_path", request.targetPath);
+      await locks.run(volumeID, "NodeUnpublishVolume", () => port.unpublish({ volumeID, targetPath }, signal));
+      return {};
+    },
+    nodeGetVolumeStats: async (request, signal) => {
+      const volumeID = checkVolumeID(request.volumeId);
+      const volumePath = checkPath("volume_path", request.volumePath);
+      const stats = await port.stats({ volumeID, volumePath }, signal);
+      return {
+        usage: [usage(stats.bytes, VolumeUsage_Unit.BYTES), usage(stats.inodes, VolumeUsage_Unit.INODES)],
+        volumeCondition: { abnormal: stats.abnormal, message: stats.message },
+      };
+    },
+    nodeGetCapabilities: () => ({ capabilities: CAPABILITIES.map((type) => ({ type: { case: "rpc" as const, value: { type } } })) }),
+    nodeGetInfo: () => {
+      const { nodeID, maxVolumes, topology } = port.info();
+      return { nodeId: nodeID, maxVolumesPerNode: BigInt(maxVolumes), accessibleTopology: { segments: { [VOLUME_TOPOLOGY_KEY]: nodeID, ...topology } } };
+    },
+  });
+}
+
+function usage({ total, used, available }: Usage, unit: VolumeUsage_Unit) {
+  return { total: BigInt(total), used: BigInt(used), available: BigInt(available), unit };
+}
