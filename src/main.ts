@@ -3,6 +3,7 @@ import { Command } from "commander";
 import { asMeshStorError } from "./base/errors.ts";
 import { createLogger, LOG_LEVELS } from "./base/log.ts";
 import type { LogLevel } from "./base/log.ts";
+import { VERSION } from "./base/version.ts";
 import { loadKubeConfig } from "./kube/config.ts";
 
 interface CommonOptions {
@@ -34,7 +35,7 @@ async function runControllerRole(options: CommonOptions): Promise<void> {
   await runController({ kubeConfig: loadKubeConfig({ path: options.kubeconfig }), endpoint: options.endpoint, log, signal: stopSignal() });
 }
 
-const program = new Command("meshstor").description("Replicated NVMe volumes for Kubernetes").version("0.1.0");
+const program = new Command("meshstor").description("Replicated NVMe volumes for Kubernetes").version(VERSION);
 const common = (command: Command) =>
   command
     .option("--kubeconfig <file>", "how to reach the API server; without it $KUBECONFIG, then the pod's service account")

@@ -12,7 +12,7 @@ import { bundleProgram } from "../../tools/bundle.ts";
 import type { NodeSpec } from "../cluster.ts";
 import { Lab } from "../cluster.ts";
 import { ControlPlane } from "../control-plane/control-plane.ts";
-import { applyYaml, ensureNode } from "../control-plane/objects.ts";
+import { applyYaml, ensureNode, type Manifest } from "../control-plane/objects.ts";
 import { HOST } from "../net/network.ts";
 import { labPaths } from "../state.ts";
 import { ControllerProcess } from "./controller-process.ts";
@@ -50,21 +50,28 @@ export class World {
 
   /** Everything up: guests booted, CRDs applied, controller and node programs running, all drives registered. */
   static async up(spec: WorldSpec = {}): Promise<World> {
-    const say = spec.say ?? (() => {});
-    const bundle = bundleProgram();
-    say("guests boot");
+    spec.say?.("guests boot");
     const lab = await Lab.create({ nodes: spec.nodes ?? THREE_NODES, ...pick(spec) });
+    return World.install(lab, spec);
+  }
+
+  /** API server, controller and node programs on a lab whose guests are up. */
+  static async install(lab: Lab, spec: Pick<WorldSpec, "detached" | "family" | "say"> = {}): Promise<World> {
+    const say = spec.say ?? (() => {});
+    const detached = spec.detached === true;
+    const bundle = bundleProgram();
     const host = lab.net.addresses(HOST);
     say("etcd and kube-apiserver start");
-    const plane = await ControlPlane.start({ dir: join(labPaths(lab.id).dir, "control-plane"), runPrefix: lab.net.command([]), addresses: [host.ipv4, host.ipv6], dieWithStarter: spec.detached !== true });
-    await applyYaml(plane, [{ apiVersion: "v1", kind: "Namespace", metadata: { name: NAMESPACE } }, volumeCrd(), deviceCrd()]);
+    const plane = await ControlPlane.start({ dir: join(labPaths(lab.id).dir, "control-plane"), runPrefix: lab.net.command([]), addresses: [host.ipv4, host.ipv6], dieWithStarter: !detached });
+    const namespace = { apiVersion: "v1", kind: "Namespace", metadata: { name: NAMESPACE } };
+    await applyYaml(plane, [namespace, volumeCrd(), deviceCrd()] as Manifest[]);
     for (const name of lab.names) {
       const { ipv4, ipv6 } = lab.net.addresses(name);
       await ensureNode(plane, { name, addresses: [spec.family === "ipv6" ? ipv6 : ipv4] });
     }
     const program = await bundle;
     say("controller and node programs start");
-    const world = World.#assemble(lab, plane, program, spec.detached === true);
+    const world = World.#assemble(lab, plane, program, detached);
     await world.controller.start();
     await Promise.all(lab.names.map((name) => world.node(name).start()));
     await world.registered();

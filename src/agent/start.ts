@@ -1,0 +1,43 @@
+/** The node role with its real surroundings: host checks, adapters, CSI server. */
+import { readFileSync } from "node:fs";
+import type { Logger } from "../base/log.ts";
+import { VERSION } from "../base/version.ts";
+import { identityService } from "../csi/identity.ts";
+import type { NodePort } from "../csi/node-port.ts";
+import { nodeService } from "../csi/node.ts";
+import { serve } from "../csi/server.ts";
+import type { KubeConfig } from "../kube/config.ts";
+import { crashHook } from "./crash.ts";
+import { createHost } from "./host-port.ts";
+import { runAgent } from "./run.ts";
+
+export interface StartOptions {
+  kubeConfig: KubeConfig;
+  nodeName: string;
+  endpoint: string;
+  crashAt?: string | undefined;
+  log: Logger;
+  signal: AbortSignal;
+}
+
+/** Runs the node program until the signal aborts. */
+export async function startNode(options: StartOptions): Promise<void> {
+  const { log, signal } = options;
+  await prepareHost(log);
+  await runAgent({
+    kubeConfig: options.kubeConfig,
+    nodeName: options.nodeName,
+    bootID: readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim(),
+    log,
+    signal,
+    makeHost: (nodeUID) => createHost(nodeUID),
+    hook: crashHook(options.crashAt),
+    serve: (port) => serveNode(options, port),
+  });
+}
+
+async function serveNode({ endpoint, log, signal }: StartOptions, port: NodePort): Promise<void> {
+  const services = [identityService({ version: VERSION, ready: () => true }), nodeService(port)];
+  const server = await serve({ endpoint, services, log, signal });
+  await server.closed;
+}
