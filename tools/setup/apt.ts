@@ -77,16 +77,24 @@ export function sourceLine(mirror: Mirror, suite: string): string {
   return `deb [signed-by=${KEYRING}] ${mirror.uri} ${suite} ${mirror.components.join(" ")}`;
 }
 
+/** Names packages ("name" or "name=version") with the help of apt programs called with these options. */
+export type PackageChoice = (options: readonly string[]) => Promise<readonly string[]>;
+
 /**
  * Downloads packages of other suites and unpacks them (no scripts are run) into `into`.
  * @returns the version of each package, by name.
  */
-export async function unpackFromSuites(suites: readonly string[], packages: readonly string[], into: string): Promise<Map<string, string>> {
+export async function unpackFromSuites(
+  suites: readonly string[],
+  packages: readonly string[] | PackageChoice,
+  into: string,
+): Promise<Map<string, string>> {
   const dir = join(into, ".apt");
   const options = await suiteConfiguration(dir, suites);
   const debs = join(dir, "debs");
   mkdirSync(debs);
-  await run(["apt-get", ...options, "-q", "download", ...packages], { cwd: debs, env: ENV });
+  const names = typeof packages === "function" ? await packages(options) : packages;
+  await run(["apt-get", ...options, "-q", "download", ...names], { cwd: debs, env: ENV });
   const versions = new Map<string, string>();
   for (const file of readdirSync(debs).filter((name) => name.endsWith(".deb"))) {
     const path = join(debs, file);
