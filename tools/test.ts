@@ -1,0 +1,96 @@
+/**
+ * `npm test`: everything, in this order: set-up, check, contract tests, scenarios.
+ * `npm test -- NAME…` runs the named scenarios only (after set-up); `npm test -- --list` names them.
+ * The last line is what CI reads: "N passed, N failed".
+ */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { runCheck } from "./check.ts";
+import { dropIfEmpty, newArtefactFolder } from "./test/artefacts.ts";
+import { endAllCommands, ROOT, runNode } from "./test/command.ts";
+import { runNodeTests } from "./test/node-tests.ts";
+import { Progress } from "./test/progress.ts";
+import type { Scenario } from "./test/scenarios.ts";
+import { chooseScenarios, readScenarios, runScenarios } from "./test/scenarios.ts";
+import type { StageResult } from "./test/stage.ts";
+import { closingLine, seconds, total } from "./test/stage.ts";
+import { summaryTable } from "./test/summary.ts";
+import { contractTests, scenarioFiles } from "./test/test-files.ts";
+
+/** What a warm run may take on two cores; a longer one is reported, not failed (machines differ). */
+const BUDGET_MS = 35 * 60_000;
+const CONTRACT_LIMIT_MS = 15 * 60_000;
+
+const SETUP = "tools/setup/main.ts";
+
+/** Builds or finds what the tests need; its progress is shown as it comes. */
+async function runSetup(progress: Progress): Promise<StageResult[]> {
+  if (!existsSync(join(ROOT, SETUP))) return [];
+  progress.begin("set-up");
+  const ended = await runNode([SETUP], { onLine: (line) => progress.say(line) });
+  progress.end("set-up");
+  const failed = ended.code === 0 ? 0 : 1;
+  return [{ name: "set-up", passed: 1 - failed, failed, skipped: 0, ms: ended.ms, output: ended.output }];
+}
+
+async function runContract(progress: Progress): Promise<StageResult[]> {
+  const files = contractTests();
+  if (files.length === 0) return [];
+  progress.begin("contract tests");
+  const result = await runNodeTests(files, 2, { limitMs: CONTRACT_LIMIT_MS, onLine: (line) => progress.doing("contract tests", line) });
+  progress.end("contract tests");
+  progress.say(`${result.failed > 0 ? "FAIL" : "ok  "}  contract tests (${result.passed + result.failed + result.skipped})  ${seconds(result.ms)}`);
+  if (result.failed > 0) progress.say(result.output.trimEnd());
+  return [{ name: "contract tests", remark: "against real etcd and kube-apiserver", ...result }];
+}
+
+async function runAll(scenarios: readonly Scenario[], onlyThese: boolean, folder: string, progress: Progress): Promise<StageResult[]> {
+  progress.expect(scenarios.length + (onlyThese ? 1 : 3));
+  const results = await runSetup(progress);
+  if (results.some((result) => result.failed > 0)) return results;
+  if (!onlyThese) {
+    progress.begin("check");
+    results.push(...(await runCheck((line) => progress.say(line))));
+    progress.end("check");
+    results.push(...(await runContract(progress)));
+  }
+  results.push(...(await runScenarios(scenarios, folder, progress)));
+  return results;
+}
+
+async function main(words: readonly string[]): Promise<number> {
+  const all = readScenarios(scenarioFiles());
+  if (words.includes("--list")) {
+    for (const scenario of all) console.log(`${scenario.name}\n    ${scenario.title}`);
+    return 0;
+  }
+  const scenarios = chooseScenarios(all, words);
+  const folder = newArtefactFolder(new Date());
+  const progress = new Progress();
+  const results = await runAll(scenarios, words.length > 0, folder, progress);
+  progress.close();
+  dropIfEmpty(folder);
+  const counts = total(results);
+  console.log(`\n${summaryTable(results)}\n`);
+  const over = progress.elapsedMs > BUDGET_MS ? ", over it" : "";
+  console.log(`time ${seconds(progress.elapsedMs)} (budget of a warm run: ${seconds(BUDGET_MS)}${over})`);
+  console.log(closingLine(counts));
+  return counts.failed === 0 && counts.passed > 0 ? 0 : 1;
+}
+
+for (const [name, code] of [
+  ["SIGINT", 130],
+  ["SIGTERM", 143],
+] as const) {
+  process.once(name, () => {
+    endAllCommands();
+    process.exit(code);
+  });
+}
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  console.log(closingLine({ passed: 0, failed: 1, skipped: 0 }));
+  process.exitCode = 1;
+}

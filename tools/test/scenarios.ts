@@ -1,0 +1,94 @@
+/**
+ * Scenarios: test/scenarios/NAME.scenario.ts, each a program of its own with a lab of its own.
+ *
+ * A scenario ends with 0 (passed), with 77 (skipped; its last line says why), or with anything else
+ * (failed). Its first comment begins with one sentence, which the summary shows, and may contain
+ * `@minutes N` (its time limit; 10 without) and `@alone` (no other scenario beside it).
+ * MESHSTOR_ARTEFACTS names the folder for its consoles and logs: kept if it fails.
+ */
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { basename, join, relative } from "node:path";
+import type { Ended } from "./command.ts";
+import { ROOT, runNode } from "./command.ts";
+import { inLanes } from "./lanes.ts";
+import type { Progress } from "./progress.ts";
+import type { StageResult } from "./stage.ts";
+import { seconds } from "./stage.ts";
+
+const SKIPPED = 77;
+const MINUTES = 10;
+
+export interface Scenario {
+  /** File name without ".scenario.ts". */
+  name: string;
+  file: string;
+  /** First sentence of the first comment. */
+  title: string;
+  limitMs: number;
+  alone: boolean;
+}
+
+export function readScenario(file: string, text: string): Scenario {
+  const comment = /\/\*\*([\s\S]*?)\*\//.exec(text)?.[1] ?? "";
+  const words = comment
+    .replaceAll(/^\s*\*/gm, "")
+    .replaceAll(/\s+/g, " ")
+    .trim();
+  const title = /^(.*?[.!?])(\s|$)/.exec(words)?.[1] ?? words.slice(0, 100);
+  const minutes = Number(/@minutes (\d+)/.exec(words)?.[1] ?? MINUTES);
+  return { name: basename(file).replace(/\.scenario\.ts$/, ""), file, title, limitMs: minutes * 60_000, alone: /@alone\b/.test(words) };
+}
+
+export function readScenarios(files: readonly string[]): Scenario[] {
+  return files.map((file) => readScenario(file, readFileSync(join(ROOT, file), "utf8")));
+}
+
+/** The scenarios of these names; a name that fits none is an error that lists them all. */
+export function chooseScenarios(all: readonly Scenario[], names: readonly string[]): Scenario[] {
+  const unknown = names.filter((name) => !all.some((scenario) => scenario.name === name));
+  if (unknown.length > 0) throw new Error(`no scenario "${unknown.join('", "')}"; there are: ${all.map((scenario) => scenario.name).join(", ")}`);
+  return names.length === 0 ? [...all] : all.filter((scenario) => names.includes(scenario.name));
+}
+
+/** Runs them two at a time, the long ones first; those that want no neighbour come last, one by one. */
+export async function runScenarios(scenarios: readonly Scenario[], folder: string, progress: Progress): Promise<StageResult[]> {
+  const longestFirst = scenarios.toSorted((a, b) => b.limitMs - a.limitMs || a.name.localeCompare(b.name));
+  const run = (scenario: Scenario) => runScenario(scenario, join(folder, scenario.name), progress);
+  const beside = await inLanes(
+    longestFirst.filter((scenario) => !scenario.alone),
+    2,
+    run,
+  );
+  const alone = await inLanes(
+    longestFirst.filter((scenario) => scenario.alone),
+    1,
+    run,
+  );
+  return [...beside, ...alone];
+}
+
+async function runScenario(scenario: Scenario, artefacts: string, progress: Progress): Promise<StageResult> {
+  const { name } = scenario;
+  mkdirSync(artefacts, { recursive: true });
+  progress.begin(name);
+  const ended = await runNode([scenario.file], { env: { MESHSTOR_ARTEFACTS: artefacts }, limitMs: scenario.limitMs, onLine: (line) => progress.doing(name, line) });
+  progress.end(name);
+  writeFileSync(join(artefacts, "output.log"), ended.output);
+  const result = judge(scenario, ended);
+  if (result.failed > 0) {
+    result.artefacts = relative(ROOT, artefacts);
+    progress.say(`FAIL  ${name}  ${seconds(ended.ms)}\n${ended.output.trimEnd()}\nconsoles and logs: ${result.artefacts}`);
+  } else {
+    rmSync(artefacts, { recursive: true, force: true });
+    progress.say(`${result.skipped > 0 ? "skip" : "ok  "}  ${name}  ${seconds(ended.ms)}`);
+  }
+  return result;
+}
+
+/** What a scenario's end means. */
+export function judge(scenario: Scenario, ended: Ended): StageResult {
+  const passed = ended.code === 0 ? 1 : 0;
+  const skipped = ended.code === SKIPPED ? 1 : 0;
+  const lastLine = ended.output.trimEnd().split("\n").at(-1) ?? "";
+  return { name: scenario.name, passed, skipped, failed: 1 - passed - skipped, ms: ended.ms, output: ended.output, remark: skipped === 1 ? lastLine : scenario.title };
+}
