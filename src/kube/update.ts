@@ -28,6 +28,8 @@ export interface UpdateOptions {
    * instead. For a `mutate` that always changes something (raising a generation).
    */
   definite?: boolean;
+  /** For tests: the wait between two attempts. */
+  sleep?: (ms: number) => Promise<void>;
   /** Deadline of each request. */
   timeoutMs?: number | undefined;
 }
@@ -39,14 +41,15 @@ export interface UpdateResult {
   outcome: "written" | "landed" | "unchanged";
 }
 
-/** A write was sent, its fate could not be found out, and it may still land. */
-export class WriteInDoubt extends Error {
+/** A write was sent, its fate could not be found out, and it may still land. `status` is 0 and `ambiguous` true. */
+export class WriteInDoubt extends KubeError {
   /** The resource version that the write replaces: once a read shows another one, the write cannot land any more. */
   readonly resourceVersion: string;
   readonly sent: VolumeStatus;
   constructor(name: string, doubt: Doubt, cause: unknown) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    super(`a status write of volume ${name} over version ${doubt.resourceVersion} may or may not have landed: ${reason}`, { cause });
+    const message = `a status write of volume ${name} over version ${doubt.resourceVersion} may or may not have landed: ${reason}`;
+    super({ status: 0, reason: "InDoubt", message, ambiguous: true, cause });
     this.name = "WriteInDoubt";
     this.resourceVersion = doubt.resourceVersion;
     this.sent = doubt.sent;
@@ -99,7 +102,7 @@ export async function updateStatusResult(client: KubeClient, name: string, mutat
       } catch (error) {
         if (!(error instanceof KubeError) || !(error.ambiguous || error.isConflict)) throw error;
         if (error.ambiguous) doubts.push({ resourceVersion, sent });
-        await pause(attempt, error, options.signal);
+        await pause(attempt, error, options);
       }
     }
   } catch (error) {
@@ -124,8 +127,8 @@ function usedUp(name: string, attempts: number): KubeError {
 }
 
 /** A short wait with jitter before the next attempt, longer after a server in trouble. */
-async function pause(attempt: number, error: KubeError, signal: AbortSignal | undefined): Promise<void> {
+async function pause(attempt: number, error: KubeError, options: UpdateOptions): Promise<void> {
   const usual = Math.min(500, (error.ambiguous ? 200 : 10) * 2 ** (attempt - 1));
   const wait = Math.min(2000, Math.max(usual, error.retryAfterMs ?? 0)) * (0.5 + Math.random() / 2);
-  await sleep(wait, undefined, signal ? { signal } : {});
+  await (options.sleep?.(wait) ?? sleep(wait, undefined, options.signal ? { signal: options.signal } : {}));
 }
