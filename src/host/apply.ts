@@ -1,0 +1,67 @@
+/** The table from an action of the host to the adapter that carries it out; the compiler checks that it is complete. */
+import type { HostAction } from "../core/action.ts";
+import { closeWindow, createVolumeDevice, openWindow, removeVolumeDevice } from "./dm/devices.ts";
+import { createPartition, deletePartition } from "./gpt/partition.ts";
+import { zeroPartition } from "./gpt/zero.ts";
+import { stampLabels } from "./label/stamp.ts";
+import { assembleMirror } from "./md/assemble.ts";
+import { createMirror } from "./md/create.ts";
+import { addMember, failMember, removeMember, setWriteMostlyOf, shrinkMirror } from "./md/members.ts";
+import { reAddMember } from "./md/readd.ts";
+import { stopArray } from "./md/stop.ts";
+import { mountPublish, mountStage, unmountPublish, unmountStage } from "./mount/commands.ts";
+import { connect } from "./nvme/connect.ts";
+import { disconnect } from "./nvme/disconnect.ts";
+import { cutExport } from "./nvmet/cut.ts";
+import { createExport } from "./nvmet/export.ts";
+import { makeFilesystem } from "./xfs/make.ts";
+
+export interface ApplyContext {
+  /** Kubernetes UID of this node: host NQN and host ID derive from it. */
+  nodeUID: string;
+  /** Called with 0..1 during zeroing and wiping. */
+  onProgress?(fraction: number): void;
+}
+
+type Adapters = { readonly [K in HostAction["kind"]]: (action: Extract<HostAction, { kind: K }>, context: ApplyContext) => Promise<void> };
+
+const zero = (action: { device: string; partitionUUID: string }, context: ApplyContext): Promise<void> => zeroPartition(action.device, action.partitionUUID, (fraction) => context.onProgress?.(fraction));
+
+const ADAPTERS: Adapters = {
+  CreatePartition: createPartition,
+  ZeroPartition: zero,
+  WipePartition: zero,
+  DeletePartition: deletePartition,
+  CutExport: cutExport,
+  CreateExport: createExport,
+  Connect: (action, context) => connect(action, context.nodeUID),
+  Disconnect: disconnect,
+  OpenWindow: openWindow,
+  CloseWindow: closeWindow,
+  StampLabel: stampLabels,
+  CreateMirror: createMirror,
+  AssembleMirror: assembleMirror,
+  FailMember: failMember,
+  RemoveMember: removeMember,
+  ReAddMember: reAddMember,
+  AddMember: addMember,
+  ShrinkMirror: shrinkMirror,
+  SetWriteMostly: setWriteMostlyOf,
+  StopMirror: (action) => stopArray(action.device),
+  CreateVolumeDevice: createVolumeDevice,
+  RemoveVolumeDevice: removeVolumeDevice,
+  MakeFilesystem: makeFilesystem,
+  MountStage: mountStage,
+  UnmountStage: unmountStage,
+  MountPublish: mountPublish,
+  UnmountPublish: unmountPublish,
+};
+
+/**
+ * Carries one action out. Idempotent: done twice, or killed in the middle and done again, it ends the
+ * same. Throws a MeshStorError; nothing is half-reported as success.
+ */
+export function applyHostAction(action: HostAction, context: ApplyContext): Promise<void> {
+  const adapter = ADAPTERS[action.kind] as (action: HostAction, context: ApplyContext) => Promise<void>;
+  return adapter(action, context);
+}

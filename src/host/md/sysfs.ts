@@ -1,0 +1,92 @@
+/** MD as sysfs shows it (reads take no array lock, Z4), and writes through a child with a deadline (they do take it, Z1). */
+import { MeshStorError } from "../../base/errors.ts";
+import { sysBlock } from "../block.ts";
+import { runOk } from "../exec.ts";
+import { listDir, readAttribute, ROOTS } from "../files.ts";
+import { serially } from "../serial.ts";
+
+export interface MemberState {
+  /** Kernel name. */
+  device: string;
+  flags: string[];
+  slot: number | null;
+}
+
+export interface ArrayState {
+  arrayUUID: string;
+  arrayState: string;
+  raidDisks: number;
+  syncAction: string;
+  hasBitmap: boolean;
+  members: MemberState[];
+}
+
+function md(device: string, attribute: string): string {
+  return `${sysBlock(device)}/md/${attribute}`;
+}
+
+/** State of an array; null if there is none under this name, or only an empty shell. */
+export async function readArray(device: string): Promise<ArrayState | null> {
+  const [arrayState, uuid, raidDisks, syncAction, location, entries] = await Promise.all([
+    readAttribute(md(device, "array_state")),
+    readAttribute(md(device, "uuid")),
+    readAttribute(md(device, "raid_disks")),
+    readAttribute(md(device, "sync_action")),
+    readAttribute(md(device, "bitmap/location")),
+    listDir(`${sysBlock(device)}/md`),
+  ]);
+  if (arrayState === null || arrayState === "clear") return null;
+  const names = entries.filter((e) => e.startsWith("dev-")).map((e) => e.slice(4));
+  const members = (await Promise.all(names.map((name) => readMember(device, name)))).filter((m) => m !== null);
+  const hasBitmap = location !== null && location !== "none";
+  return { arrayUUID: uuid ?? "", arrayState, raidDisks: Number(raidDisks), syncAction: syncAction ?? "idle", hasBitmap, members };
+}
+
+/** One member; null if it has just left. */
+export async function readMember(array: string, device: string): Promise<MemberState | null> {
+  const [state, slot] = await Promise.all([readAttribute(md(array, `dev-${device}/state`)), readAttribute(md(array, `dev-${device}/slot`))]);
+  if (state === null) return null;
+  return { device, flags: parseFlags(state), slot: slot === null || slot === "none" || slot === "" ? null : Number(slot) };
+}
+
+/** `in_sync,write_mostly` as a list (md.c, state_show). */
+export function parseFlags(text: string): string[] {
+  return text.split(",").map((flag) => flag.trim()).filter((flag) => flag !== "");
+}
+
+/** Kernel name of the running array with this UUID, else null. */
+export async function arrayByUUID(uuid: string): Promise<string | null> {
+  const devices = (await listDir(`${ROOTS.sys}/block`)).filter((d) => /^md\d+$/.test(d));
+  for (const device of devices) if ((await readAttribute(md(device, "uuid"))) === uuid && (await readAttribute(md(device, "array_state"))) !== "clear") return device;
+  return null;
+}
+
+/** Writes an attribute that may wait for the array's lock: in a child, one write call, bounded (Z1, Z18). */
+export async function writeMd(array: string, attribute: string, value: string, deadlineMs = 10_000): Promise<void> {
+  const argv = ["dd", `of=${md(array, attribute)}`, "status=none", "bs=4096", "count=1", "iflag=fullblock", "conv=notrunc,nocreat"];
+  await runOk(argv, { deadlineMs, stdin: value, lane: array });
+}
+
+/** Minors taken by this process for arrays that the kernel does not show yet. */
+const reserved = new Set<string>();
+/** Above mdadm's own range (127 down, then 511 down), so that a host's arrays and ours do not meet. */
+const FIRST_MINOR = 512;
+const LAST_MINOR = 4095;
+
+/** Runs `work` with the name of a free array device (md512 …), which no other caller gets meanwhile. */
+export async function withFreeArray<T>(work: (device: string) => Promise<T>): Promise<T> {
+  const device = await serially("md-minor", async () => {
+    for (let minor = FIRST_MINOR; minor <= LAST_MINOR; minor += 1) {
+      const name = `md${minor}`;
+      if (reserved.has(name) || (await readArray(name)) !== null) continue;
+      reserved.add(name);
+      return name;
+    }
+    throw new MeshStorError("CommandFailed", `all MD devices from md${FIRST_MINOR} to md${LAST_MINOR} are in use`);
+  });
+  try {
+    return await work(device);
+  } finally {
+    reserved.delete(device);
+  }
+}

@@ -1,0 +1,67 @@
+/** Our NVMe-oF connections and our exports, for the snapshot. */
+import { parseExportNQN } from "../api/names.ts";
+import type { Connection, Export } from "../core/observed.ts";
+import { present, sysBlock } from "./block.ts";
+import { asMeshStorError } from "../base/errors.ts";
+import { listDir, readAttribute } from "./files.ts";
+import type { Controller } from "./nvme/sysfs.ts";
+import { headOf, readControllers } from "./nvme/sysfs.ts";
+import { namespaceDir, ourSubsystems, portsOf, subsystemDir } from "./nvmet/tree.ts";
+
+/** Every controller whose subsystem is one of our exports. */
+export async function observeConnections(): Promise<Connection[]> {
+  const controllers = (await readControllers()).filter((c) => parseExportNQN(c.nqn) !== null);
+  return Promise.all(controllers.map(observeConnection));
+}
+
+async function observeConnection(controller: Controller): Promise<Connection> {
+  const name = parseExportNQN(controller.nqn)!;
+  const path = controller.paths[0];
+  const device = path !== undefined && (await present(headOf(path))) ? headOf(path) : null;
+  const own = { controller: controller.name, nqn: controller.nqn, ...name, state: controller.state, device };
+  if (path === undefined || device === null) return { ...own, sizeBytes: 0, inflight: 0, completed: 0 };
+  const [size, head, below] = await Promise.all([readAttribute(`${sysBlock(device)}/size`), readCounters(device), readCounters(path)]);
+  // With native multipath held requests wait at the head, running ones are counted at the path as well.
+  return { ...own, sizeBytes: Number(size ?? 0) * 512, inflight: Math.max(head.inflight, below.inflight), completed: Math.max(head.completed, below.completed) };
+}
+
+async function readCounters(device: string): Promise<{ inflight: number; completed: number }> {
+  const [inflight, stat] = await Promise.all([readAttribute(`${sysBlock(device)}/inflight`), readAttribute(`${sysBlock(device)}/stat`)]);
+  return { inflight: sum((inflight ?? "").trim().split(/\s+/)), completed: parseStat(stat ?? "") };
+}
+
+/** Requests ever completed: reads, writes, discards and flushes of a `stat` line (Documentation/block/stat.rst). */
+export function parseStat(text: string): number {
+  const fields = text.trim().split(/\s+/);
+  return sum([fields[0], fields[4], fields[11], fields[15]]);
+}
+
+function sum(words: readonly (string | undefined)[]): number {
+  return words.reduce((total, word) => total + (Number(word) || 0), 0);
+}
+
+/** Every nvmet subsystem that carries our name. */
+export async function observeExports(): Promise<Export[]> {
+  return Promise.all((await ourSubsystems()).map(observeExport));
+}
+
+async function observeExport(nqn: string): Promise<Export> {
+  const at = namespaceDir(nqn);
+  const [devicePath, enabled, allowedHosts, ports] = await Promise.all([
+    attributeOrEmpty(`${at}/device_path`),
+    attributeOrEmpty(`${at}/enable`),
+    listDir(`${subsystemDir(nqn)}/allowed_hosts`),
+    portsOf(nqn),
+  ]);
+  return { nqn, ...parseExportNQN(nqn)!, devicePath: devicePath === "(null)" ? "" : devicePath, enabled: enabled === "1", allowedHosts, ports };
+}
+
+/** Behind an rmdir that waits for a drive the attributes of a namespace hang (nvmet/cut.ts): the export is still listed. */
+async function attributeOrEmpty(path: string): Promise<string> {
+  try {
+    return (await readAttribute(path)) ?? "";
+  } catch (error) {
+    if (asMeshStorError(error).code === "CommandTimedOut") return "";
+    throw error;
+  }
+}
