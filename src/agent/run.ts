@@ -34,7 +34,7 @@ export interface AgentOptions {
   log: Logger;
   signal: AbortSignal;
   /** Makes the host's adapter once the node's UID is known (host NQN and host ID derive from it). */
-  makeHost(nodeUID: string): HostPort & CsiHost;
+  makeHost(nodeUID: string): HostPort & Omit<CsiHost, "snapshot">;
   hook: StepHook;
   /** Serves CSI with the port until the signal aborts. */
   serve(port: NodePort): Promise<void>;

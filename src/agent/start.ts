@@ -1,14 +1,11 @@
 /** The node role with its real surroundings: host checks, adapters, CSI server. */
 import { readFileSync } from "node:fs";
 import type { Logger } from "../base/log.ts";
-import { VERSION } from "../base/version.ts";
-import { identityService } from "../csi/identity.ts";
-import type { NodePort } from "../csi/node-port.ts";
-import { nodeService } from "../csi/node.ts";
-import { serve } from "../csi/server.ts";
+import { serveNode } from "../csi/serve.ts";
 import type { KubeConfig } from "../kube/config.ts";
 import { crashHook } from "./crash.ts";
 import { createHost } from "./host-port.ts";
+import { prepareHost } from "./prepare.ts";
 import { runAgent } from "./run.ts";
 
 export interface StartOptions {
@@ -32,12 +29,6 @@ export async function startNode(options: StartOptions): Promise<void> {
     signal,
     makeHost: (nodeUID) => createHost(nodeUID),
     hook: crashHook(options.crashAt),
-    serve: (port) => serveNode(options, port),
+    serve: (port) => serveNode({ endpoint: options.endpoint, port, log, signal }),
   });
-}
-
-async function serveNode({ endpoint, log, signal }: StartOptions, port: NodePort): Promise<void> {
-  const services = [identityService({ version: VERSION, ready: () => true }), nodeService(port)];
-  const server = await serve({ endpoint, services, log, signal });
-  await server.closed;
 }

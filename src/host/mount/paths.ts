@@ -1,0 +1,21 @@
+/** Directories that volumes are mounted on, looked at and made in children with a deadline (the path may lie on a hung mount). */
+import { run, runOk } from "../exec.ts";
+
+const DEADLINE_MS = 10_000;
+
+/** What is at a path, without following a last symbolic link. */
+export async function pathKind(path: string): Promise<"directory" | "file" | "missing"> {
+  const result = await run(["stat", "--format=%F", "--", path], { deadlineMs: DEADLINE_MS });
+  if (result.exitCode === 0) return result.stdout.toString().trim() === "directory" ? "directory" : "file";
+  return "missing";
+}
+
+export async function makeDirectory(path: string): Promise<void> {
+  await runOk(["mkdir", "-p", "-m", "0750", "--", path], { deadlineMs: DEADLINE_MS });
+}
+
+/** Removes an empty directory; one that is gone already is fine, a full one is refused by rmdir. */
+export async function removeDirectory(path: string): Promise<void> {
+  if ((await pathKind(path)) === "missing") return;
+  await runOk(["rmdir", "--", path], { deadlineMs: DEADLINE_MS });
+}
