@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Ended } from "./command.ts";
 import { runNode } from "./command.ts";
 import { inLanes } from "./lanes.ts";
 import { readCounts } from "./node-tests.ts";
@@ -24,17 +23,21 @@ test("an unknown scenario is refused with the names there are", () => {
 });
 
 test("how a scenario's end is judged", () => {
-  const ended = (code: number | null): Ended => ({ code, output: "one\nno second kernel here\n", ms: 5 });
-  const counts = [0, 1, 77, null].map((code) => {
-    const { passed, failed, skipped, remark } = judge(scenario, ended(code));
-    return { passed, failed, skipped, remark };
-  });
-  assert.deepEqual(counts, [
-    { passed: 1, failed: 0, skipped: 0, remark: scenario.title },
-    { passed: 0, failed: 1, skipped: 0, remark: scenario.title },
-    { passed: 0, failed: 0, skipped: 1, remark: "no second kernel here" },
-    { passed: 0, failed: 1, skipped: 0, remark: scenario.title },
-  ]);
+  const counted = (pass: number, fail: number) => `✔ a\nℹ tests 3\nℹ pass ${pass}\nℹ fail ${fail}\nℹ cancelled 0\nℹ skipped 0\n`;
+  const judged = (code: number | null, output: string) => {
+    const { passed, failed, skipped } = judge(scenario, { code, output, ms: 5 });
+    return { passed, failed, skipped };
+  };
+  assert.deepEqual(
+    [judged(0, counted(3, 0)), judged(1, counted(2, 1)), judged(1, counted(3, 0)), judged(0, ""), judged(null, "ended by the runner")],
+    [
+      { passed: 3, failed: 0, skipped: 0 },
+      { passed: 2, failed: 1, skipped: 0 },
+      { passed: 3, failed: 1, skipped: 0 },
+      { passed: 0, failed: 1, skipped: 0 },
+      { passed: 0, failed: 1, skipped: 0 },
+    ],
+  );
 });
 
 test("the totals of Node's reporter, and the closing line made of them", () => {

@@ -1,21 +1,21 @@
 /**
- * Scenarios: test/scenarios/NAME.scenario.ts, each a program of its own with a lab of its own.
+ * Scenarios: test/scenarios/NAME.scenario.ts, each a process of its own with a lab of its own.
  *
- * A scenario ends with 0 (passed), with 77 (skipped; its last line says why), or with anything else
- * (failed). Its first comment begins with one sentence, which the summary shows, and may contain
- * `@minutes N` (its time limit; 10 without) and `@alone` (no other scenario beside it).
- * MESHSTOR_ARTEFACTS names the folder for its consoles and logs: kept if it fails.
+ * A scenario is a file of node:test; its tests are counted one by one. Its first comment begins with
+ * one sentence, which the summary shows, and may contain `@minutes N` (its time limit; 10 without) and
+ * `@alone` (no other scenario beside it). MESHSTOR_ARTEFACTS names the folder for its consoles and
+ * logs: kept if it fails.
  */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join, relative } from "node:path";
 import type { Ended } from "./command.ts";
 import { ROOT, runNode } from "./command.ts";
 import { inLanes } from "./lanes.ts";
+import { readCounts } from "./node-tests.ts";
 import type { Progress } from "./progress.ts";
 import type { StageResult } from "./stage.ts";
 import { seconds } from "./stage.ts";
 
-const SKIPPED = 77;
 const MINUTES = 10;
 
 export interface Scenario {
@@ -71,7 +71,11 @@ async function runScenario(scenario: Scenario, artefacts: string, progress: Prog
   const { name } = scenario;
   mkdirSync(artefacts, { recursive: true });
   progress.begin(name);
-  const ended = await runNode([scenario.file], { env: { MESHSTOR_ARTEFACTS: artefacts }, limitMs: scenario.limitMs, onLine: (line) => progress.doing(name, line) });
+  const ended = await runNode(["--test-reporter=spec", scenario.file], {
+    env: { MESHSTOR_ARTEFACTS: artefacts },
+    limitMs: scenario.limitMs,
+    onLine: (line) => progress.doing(name, line),
+  });
   progress.end(name);
   writeFileSync(join(artefacts, "output.log"), ended.output);
   const result = judge(scenario, ended);
@@ -80,15 +84,14 @@ async function runScenario(scenario: Scenario, artefacts: string, progress: Prog
     progress.say(`FAIL  ${name}  ${seconds(ended.ms)}\n${ended.output.trimEnd()}\nconsoles and logs: ${result.artefacts}`);
   } else {
     rmSync(artefacts, { recursive: true, force: true });
-    progress.say(`${result.skipped > 0 ? "skip" : "ok  "}  ${name}  ${seconds(ended.ms)}`);
+    progress.say(`ok    ${name} (${result.passed})  ${seconds(ended.ms)}`);
   }
   return result;
 }
 
-/** What a scenario's end means. */
+/** What a scenario's end means: a process that fails beside its tests, or runs none, has failed. */
 export function judge(scenario: Scenario, ended: Ended): StageResult {
-  const passed = ended.code === 0 ? 1 : 0;
-  const skipped = ended.code === SKIPPED ? 1 : 0;
-  const lastLine = ended.output.trimEnd().split("\n").at(-1) ?? "";
-  return { name: scenario.name, passed, skipped, failed: 1 - passed - skipped, ms: ended.ms, output: ended.output, remark: skipped === 1 ? lastLine : scenario.title };
+  const { passed, failed, skipped } = readCounts(ended.output);
+  const sound = ended.code === 0 && passed + skipped > 0;
+  return { name: scenario.name, passed, skipped, failed: sound ? failed : Math.max(1, failed), ms: ended.ms, output: ended.output, remark: scenario.title };
 }
