@@ -1,0 +1,66 @@
+/** An emulated guest: a whole machine in QEMU, with Debian's own binary kernel. */
+import { mkdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { ensureQemu, qemuCommand } from "../../../tools/setup/qemu.ts";
+import { createDriveFile } from "../drives.ts";
+import { writeHostDir } from "../host-dir.ts";
+import { Machine, type Launch } from "../machine.ts";
+import { commandOf, driveId, qmpPathOf } from "./command.ts";
+import { qmp, type QmpCommand } from "./qmp.ts";
+import { prepareSystem } from "./system.ts";
+
+/** See {@link Machine}. Freezing stops the emulator: the guest's clocks jump when it is thawed, as in a machine that hung. */
+export class EmulatedGuest extends Machine {
+  readonly kind = "emulated";
+  protected override readonly bootLimitMs = 400_000;
+  protected override readonly timeScale = 5;
+
+  /** Gives the emulator orders (QMP) and returns its answers. */
+  monitor(commands: readonly QmpCommand[]): Promise<unknown[]> {
+    return qmp(this.#qmpPath, commands);
+  }
+
+  /** Stops the machine and its clocks: to the guest no time passes until {@link resume}. */
+  async pause(): Promise<void> {
+    await this.monitor([{ execute: "stop" }]);
+  }
+
+  /** Lets a paused machine go on. */
+  async resume(): Promise<void> {
+    await this.monitor([{ execute: "cont" }]);
+  }
+
+  /** Takes a drive out of its slot, until the next boot; resolves when the guest has let go of it. */
+  async pullDrive(index: number): Promise<void> {
+    const device = driveId(index);
+    const until = { event: "DEVICE_DELETED", data: { device } };
+    await qmp(this.#qmpPath, [{ execute: "device_del", arguments: { id: device } }], { until, timeoutMs: 60_000 });
+  }
+
+  protected override async prepare(): Promise<Launch> {
+    const { paths, drives, ...context } = this.context;
+    const [{ root = "" }, system] = await Promise.all([ensureQemu(), prepareSystem(this.context)]);
+    for (const drive of drives) createDriveFile(drive);
+    if (paths.persist !== undefined) mkdirSync(paths.persist, { recursive: true });
+    const hostDir = join(paths.own, "host");
+    // The drives are there by themselves (PCI); init makes none.
+    const settings = { ...context, drives: [], interfaces: { storage: "eth0", management: "eth1" }, backingOf: () => "" };
+    writeHostDir(hostDir, settings, paths.execd);
+    rmSync(this.#qmpPath, { force: true });
+    const machine = { ...context, vcpus: 1, drives, consolePath: paths.console, qmpPath: this.#qmpPath, hostDir, shareDir: paths.share, persistDir: paths.persist };
+    return { argv: commandOf(qemuCommand(root), machine, system) };
+  }
+
+  /** PCI drives appear while the guest boots, in no particular order. */
+  protected override async afterBoot(): Promise<void> {
+    const serials = this.context.drives.map(({ serial }) => `'${serial}'`).join(" ");
+    await this.sh(`for serial in ${serials}; do
+until grep -qs "^$serial *$" /sys/class/nvme/*/serial && ls /sys/class/nvme/*/nvme*n1 >/dev/null 2>&1; do sleep 0.1; done
+done
+udevadm settle --timeout=120`);
+  }
+
+  get #qmpPath(): string {
+    return qmpPathOf(this.context.paths.sockets, this.name);
+  }
+}

@@ -1,0 +1,22 @@
+/** What an emulated guest boots: kernel, initramfs and disks. */
+import { debianKernelSeries } from "../../../tools/setup/debian-kernel.ts";
+import { ensureEmulatedBoot } from "../../../tools/setup/debian-kernel-initramfs.ts";
+import { ensureRootfs } from "../../../tools/setup/rootfs.ts";
+import type { GuestContext } from "../context.ts";
+import type { EmulatedSystem } from "./command.ts";
+
+/** Parameters of every emulated kernel; the emulated CPU has none of the flaws that mitigations slow it down for. */
+const COMMON = ["console=ttyS0", "panic=-1", "net.ifnames=0", "mitigations=off"];
+
+/** The lab's shared read-only root (as process guests have it) below Debian's kernel and modules. */
+export async function prepareSystem(context: GuestContext): Promise<EmulatedSystem> {
+  const [boot, { image = "" }] = await Promise.all([ensureEmulatedBoot(debianKernelSeries(context.kernel)), ensureRootfs()]);
+  const { kernel = "", initramfs = "", modules = "" } = boot;
+  const persist = context.paths.persist === undefined ? [] : ["lab.persist=1"];
+  return {
+    kernel,
+    initramfs,
+    cmdline: [...COMMON, "lab.kind=emulated", ...persist, context.cmdline],
+    disks: [image, modules].map((path) => ({ path, readOnly: true })),
+  };
+}
