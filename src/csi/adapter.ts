@@ -20,7 +20,7 @@ export interface BoundService {
 
 /** Ties handlers to their service; the compiler checks requests and answers. */
 export function bindService<S extends DescService>(service: S, handlers: Handlers<S>): BoundService {
-  return { service, handlers: handlers as Record<string, unknown> };
+  return { service, handlers };
 }
 
 /** The grpc-js definition of a service. */

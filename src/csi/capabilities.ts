@@ -13,7 +13,23 @@ export interface MountWish {
 const OFFERED_MODES: ReadonlySet<Mode> = new Set([Mode.SINGLE_NODE_WRITER, Mode.SINGLE_NODE_SINGLE_WRITER, Mode.SINGLE_NODE_MULTI_WRITER]);
 
 /** Mount flags that change what is mounted or give up what protects it; never taken from a StorageClass. */
-const REFUSED_FLAGS = new Set(["remount", "bind", "rbind", "move", "loop", "nouuid", "norecovery", "shared", "rshared", "private", "rprivate", "slave", "rslave", "unbindable", "runbindable"]);
+const REFUSED_FLAGS = new Set([
+  "remount",
+  "bind",
+  "rbind",
+  "move",
+  "loop",
+  "nouuid",
+  "norecovery",
+  "shared",
+  "rshared",
+  "private",
+  "rprivate",
+  "slave",
+  "rslave",
+  "unbindable",
+  "runbindable",
+]);
 const FLAG = /^[a-zA-Z][\w.+:-]*(=[\w.+:%/-]*)?$/;
 const LONGEST_FLAG = 128;
 

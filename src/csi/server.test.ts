@@ -61,7 +61,11 @@ test("a synchronous throw and text that cannot be encoded are answered too", asy
 });
 
 test("a method without a handler is UNIMPLEMENTED", () =>
-  withServer(Identity, probing(() => ({})), async (client) => assert.equal(await codeOf(client.call("getPluginInfo", {})), "UNIMPLEMENTED")));
+  withServer(
+    Identity,
+    probing(() => ({})),
+    async (client) => assert.equal(await codeOf(client.call("getPluginInfo", {})), "UNIMPLEMENTED"),
+  ));
 
 test("the signal aborts before the caller's deadline, so that a sentence is sent", async () => {
   const probe = async (_: unknown, signal: AbortSignal) => {

@@ -14,7 +14,11 @@ type Input<S extends DescService, K extends keyof S["method"]> = S["method"][K][
 type Output<S extends DescService, K extends keyof S["method"]> = S["method"][K]["output"];
 
 export interface TestClient<S extends DescService> {
-  call<K extends keyof S["method"] & string>(method: K, request: MessageInitShape<Input<S, K>>, options?: CallOptions & { signal?: AbortSignal }): Promise<MessageShape<Output<S, K>>>;
+  call<K extends keyof S["method"] & string>(
+    method: K,
+    request: MessageInitShape<Input<S, K>>,
+    options?: CallOptions & { signal?: AbortSignal },
+  ): Promise<MessageShape<Output<S, K>>>;
   close(): void;
 }
 
@@ -27,7 +31,9 @@ export function testClient<S extends DescService>(service: S, path: string): Tes
       new Promise((resolve, reject) => {
         const { path: route, requestSerialize, responseDeserialize } = definition[method]!;
         const message = create(service.method[method]!.input, request as never);
-        const call = client.makeUnaryRequest(route, requestSerialize, responseDeserialize, message, options, (error, response) => (error ? reject(error) : resolve(response as never)));
+        const call = client.makeUnaryRequest(route, requestSerialize, responseDeserialize, message, options, (error, response) =>
+          error ? reject(error) : resolve(response as never),
+        );
         signal?.addEventListener("abort", () => call.cancel());
       }),
     close: () => client.close(),

@@ -154,9 +154,19 @@ test("the same seed gives the same choice, whatever the order of the lists", () 
 
 /** Clusters of up to five nodes with up to four drives each, some full, some promised. */
 const clusters: fc.Arbitrary<Cluster> = fc
-  .array(fc.array(fc.record({ holes: fc.array(fc.integer({ min: 1, max: 12 }), { maxLength: 3 }), sector: fc.constantFrom(512, 4096), promised: fc.array(fc.integer({ min: 1, max: 6 }), { maxLength: 2 }) }), { maxLength: 4 }), {
-    maxLength: 5,
-  })
+  .array(
+    fc.array(
+      fc.record({
+        holes: fc.array(fc.integer({ min: 1, max: 12 }), { maxLength: 3 }),
+        sector: fc.constantFrom(512, 4096),
+        promised: fc.array(fc.integer({ min: 1, max: 6 }), { maxLength: 2 }),
+      }),
+      { maxLength: 4 },
+    ),
+    {
+      maxLength: 5,
+    },
+  )
   .map((nodes) => {
     const drives: CandidateDrive[] = [];
     const reservations: Reservation[] = [];
@@ -194,7 +204,12 @@ test("never two copies on a node, never two mirrors of a copy on a drive, never 
           const promised = cluster.reservations.filter((r) => r.drive === id).map((r) => r.sizeBytes);
           assert.equal(found.status.nodeName, copy.node);
           assert.equal(found.status.sectorSize, placement.sectorSize);
-          assert.ok(fits(found.status.holes.map((h) => h.sizeBytes), [...promised, partitionSizeBytes(wish.mirrorSizeBytes)]));
+          assert.ok(
+            fits(
+              found.status.holes.map((h) => h.sizeBytes),
+              [...promised, partitionSizeBytes(wish.mirrorSizeBytes)],
+            ),
+          );
         }
       }
     }),

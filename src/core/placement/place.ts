@@ -10,6 +10,7 @@ import type { CandidateNode, Cluster, NodeRefusal, PlacedCopy, Placement, Placem
 /** Sector sizes that are tried when none is asked for, the better one first. */
 const SECTOR_SIZES = [4096, 512] as const;
 const MOST_DRIVES_NAMED = 4;
+const MOST_NODES_NAMED = 8;
 
 export function sectorSizesOf(wish: PlacementWish): readonly number[] {
   return wish.sectorSize === undefined ? SECTOR_SIZES : [wish.sectorSize];
@@ -28,6 +29,8 @@ interface NodeVerdict {
   refusal: NodeRefusal | null;
   /** It would do if it had more free space. */
   wouldDo: boolean;
+  /** Drives that would do if they had more free space. */
+  drives: number;
 }
 
 interface Attempt {
@@ -35,6 +38,7 @@ interface Attempt {
   candidates: Candidate[];
   refused: NodeRefusal[];
   wouldDo: number;
+  drives: number;
 }
 
 /** Chooses a node and drives for every copy, or says for every node why not. */
@@ -58,18 +62,20 @@ function judgeAll(cluster: Cluster, request: PlacementRequest, sectorSize: numbe
     candidates: verdicts.flatMap((v) => v.candidate ?? []),
     refused: verdicts.flatMap((v) => v.refusal ?? []),
     wouldDo: verdicts.filter((v) => v.wouldDo).length,
+    drives: verdicts.reduce((sum, v) => sum + v.drives, 0),
   };
 }
 
 function judge(cluster: Cluster, node: CandidateNode, need: MemberNeed, request: PlacementRequest): NodeVerdict {
   const unfit = judgeNode(node, request);
-  if (unfit !== null) return { candidate: null, refusal: { node: node.name, why: unfit }, wouldDo: false };
+  if (unfit !== null) return { candidate: null, refusal: { node: node.name, why: unfit }, wouldDo: false, drives: 0 };
   const judged = drivesOf(cluster, node.name).map((drive) => ({ drive, refusal: judgeDrive(drive, need, request) }));
   const good = judged.filter((j) => j.refusal === null).map((j) => j.drive);
-  const enough = judged.filter((j) => j.refusal === null || j.refusal.space).length >= request.drivesPerCopy;
-  if (good.length >= request.drivesPerCopy) return { candidate: candidateOf(node, good, need, request), refusal: null, wouldDo: true };
+  const drives = judged.filter((j) => j.refusal === null || j.refusal.space).length;
+  const wouldDo = drives >= request.drivesPerCopy;
+  if (good.length >= request.drivesPerCopy) return { candidate: candidateOf(node, good, need, request), refusal: null, wouldDo, drives };
   const clauses = judged.flatMap(({ drive, refusal }) => (refusal ? `drive ${drive.status.drive} ${refusal.why}` : []));
-  return { candidate: null, refusal: { node: node.name, why: drivesClause(good.length, request.drivesPerCopy, clauses) }, wouldDo: enough };
+  return { candidate: null, refusal: { node: node.name, why: drivesClause(good.length, request.drivesPerCopy, clauses) }, wouldDo, drives };
 }
 
 function drivesClause(good: number, needed: number, clauses: string[]): string {
@@ -142,14 +148,15 @@ function reason(candidate: Candidate, request: PlacementRequest): string {
 
 function refusal(attempts: Attempt[], request: PlacementRequest): Placement {
   const wouldDo = Math.max(0, ...attempts.map((a) => a.wouldDo));
-  const nearest = attempts.toSorted((a, b) => b.candidates.length - a.candidates.length || b.wouldDo - a.wouldDo)[0];
+  const nearest = attempts.toSorted((a, b) => b.candidates.length - a.candidates.length || b.wouldDo - a.wouldDo || b.drives - a.drives)[0];
   const refused = nearest?.refused ?? [];
   const code = wouldDo < request.copies ? "NotEnoughNodes" : "NoCapacity";
   const found = nearest?.candidates.length ?? 0;
   const size = exactSize(partitionSizeBytes(request.mirrorSizeBytes));
   const drives = request.drivesPerCopy === 1 ? `a drive with ${size} free in one piece` : `${request.drivesPerCopy} drives with ${size} free in one piece each`;
   const nodes = request.copies === 1 ? "1 node" : `${request.copies} nodes`;
-  const why = refused.map((r) => `node ${r.node} ${r.why}`).join("; ");
+  const named = refused.slice(0, MOST_NODES_NAMED).map((r) => `node ${r.node} ${r.why}`);
+  const why = [...named, ...(refused.length > named.length ? [`and ${refused.length - named.length} more`] : [])].join("; ");
   const message = `${nodes} with ${drives} needed, ${found} found${why === "" ? "" : `: ${why}`}`;
   return { ok: false, code, message, refused };
 }

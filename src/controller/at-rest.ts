@@ -1,0 +1,27 @@
+/** What people read of a volume that no node has assembled: written by the controller, the owner writes all else. Pure. */
+import type { MeshStorVolume, VolumeStatus } from "../api/volume.ts";
+import { summariseAtRest, withSummary } from "../core/summary.ts";
+import { progressOf } from "./provisioning.ts";
+
+/** The status with its summary brought up to date; null if it stands already, or if an owner speaks for the volume. */
+export function summarisedAtRest(volume: MeshStorVolume): VolumeStatus | null {
+  const status = volume.status ?? {};
+  if (status.owner) return null;
+  return withSummary(status, { ...summariseAtRest(volume), message: sentenceOf(volume) }) ?? null;
+}
+
+/** `status` as the volume's, summarised. */
+export function withRest(volume: MeshStorVolume, status: VolumeStatus): VolumeStatus {
+  return summarisedAtRest({ ...volume, status }) ?? status;
+}
+
+function sentenceOf(volume: MeshStorVolume): string {
+  if (volume.metadata.deletionTimestamp) {
+    const nodes = [...new Set((volume.status?.partitions ?? []).map((p) => p.nodeID))].join(", ");
+    return nodes === "" ? "" : `being deleted: waiting for node ${nodes} to wipe and free its partitions`;
+  }
+  const progress = progressOf(volume);
+  // Why an unplaced volume finds no place is written by who looked for one.
+  if (progress.kind === "unplaced") return volume.status?.message ?? "";
+  return progress.kind === "ready" ? "" : progress.sentence;
+}

@@ -1,0 +1,147 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { MeshStorError } from "../base/errors.ts";
+import { Node, VolumeCapability_AccessMode_Mode as Mode } from "./gen/csi_pb.ts";
+import { nodeService } from "./node.ts";
+import type { NodePort } from "./node-port.ts";
+import { codeOf, refusalOf, withServer } from "./test-client.ts";
+
+const ID = "pvc-1";
+const STAGING = "/var/lib/kubelet/plugins/x/globalmount";
+const TARGET = "/var/lib/kubelet/pods/p/volumes/v/mount";
+const capability = (mode: number = Mode.SINGLE_NODE_WRITER, fsType = "", mountFlags: string[] = []) => ({
+  accessType: { case: "mount" as const, value: { fsType, mountFlags } },
+  accessMode: { mode: mode as Mode },
+});
+const block = { accessType: { case: "block" as const, value: {} }, accessMode: { mode: Mode.SINGLE_NODE_WRITER } };
+
+function recorder(change: Partial<NodePort> = {}) {
+  const calls: unknown[] = [];
+  const record = (name: string) => async (request: unknown) => void calls.push([name, request]);
+  const usage = { total: 10, used: 4, available: 6 };
+  const port: NodePort = {
+    stage: record("stage"),
+    unstage: record("unstage"),
+    publish: record("publish"),
+    unpublish: record("unpublish"),
+    stats: async () => ({ bytes: usage, inodes: usage, abnormal: true, message: "degraded: n2 is away" }),
+    info: () => ({ nodeID: "n1", maxVolumes: 100, topology: {} }),
+    ...change,
+  };
+  return { calls, service: nodeService(port) };
+}
+
+test("what is asked reaches the agent as it was checked", async () => {
+  const { calls, service } = recorder();
+  await withServer(Node, service, async (client) => {
+    const volumeCapability = capability(Mode.SINGLE_NODE_MULTI_WRITER, "xfs", ["noatime", "ro", "logbsize=256k"]);
+    await client.call("nodeStageVolume", { volumeId: ID, stagingTargetPath: `${STAGING}/`, volumeCapability });
+    await client.call("nodePublishVolume", { volumeId: ID, stagingTargetPath: STAGING, targetPath: TARGET, volumeCapability: capability(), readonly: true });
+    await client.call("nodeUnpublishVolume", { volumeId: ID, targetPath: TARGET });
+    await client.call("nodeUnstageVolume", { volumeId: ID, stagingTargetPath: STAGING });
+  });
+  assert.deepEqual(calls, [
+    ["stage", { volumeID: ID, stagingPath: STAGING, fsType: "xfs", mountFlags: ["noatime", "logbsize=256k"], readOnly: true }],
+    ["publish", { volumeID: ID, stagingPath: STAGING, targetPath: TARGET, readOnly: true }],
+    ["unpublish", { volumeID: ID, targetPath: TARGET }],
+    ["unstage", { volumeID: ID, stagingPath: STAGING }],
+  ]);
+});
+
+test("info, capabilities and stats", async () => {
+  await withServer(Node, recorder().service, async (client) => {
+    const info = await client.call("nodeGetInfo", {});
+    assert.deepEqual([info.nodeId, info.maxVolumesPerNode, info.accessibleTopology?.segments], ["n1", 100n, { "topology.io.meshstor.csi.mesh/node": "n1" }]);
+    const { capabilities } = await client.call("nodeGetCapabilities", {});
+    assert.deepEqual(
+      capabilities.map((c) => c.type.case === "rpc" && c.type.value.type),
+      [1, 2, 4, 5],
+    );
+    const stats = await client.call("nodeGetVolumeStats", { volumeId: ID, volumePath: TARGET });
+    assert.deepEqual(
+      stats.usage.map((u) => [u.unit, u.total, u.used, u.available]),
+      [
+        [1, 10n, 4n, 6n],
+        [2, 10n, 4n, 6n],
+      ],
+    );
+    assert.deepEqual([stats.volumeCondition?.abnormal, stats.volumeCondition?.message], [true, "degraded: n2 is away"]);
+  });
+});
+
+test("bad arguments: one code each, a sentence with the field, and the agent is never asked", async () => {
+  const { calls, service } = recorder();
+  await withServer(Node, service, async (client) => {
+    const stage = (change: object) => client.call("nodeStageVolume", { volumeId: ID, stagingTargetPath: STAGING, volumeCapability: capability(), ...change });
+    const publish = (change: object) =>
+      client.call("nodePublishVolume", { volumeId: ID, stagingTargetPath: STAGING, targetPath: TARGET, volumeCapability: capability(), ...change });
+    const cases: [string, () => Promise<unknown>, string, RegExp][] = [
+      ["no id", () => stage({ volumeId: "" }), "INVALID_ARGUMENT", /^volume_id is missing/],
+      ["hostile id", () => stage({ volumeId: "../x" }), "NOT_FOUND", /^volume_id "..\/x"/],
+      ["hostile id with newline", () => stage({ volumeId: 'a"\nb' }), "NOT_FOUND", /^volume_id "a\\"\\nb"/],
+      ["long id", () => stage({ volumeId: "a".repeat(300) }), "NOT_FOUND", /^volume_id "a+…"/],
+      ["no staging path", () => stage({ stagingTargetPath: "" }), "INVALID_ARGUMENT", /^staging_target_path is missing/],
+      ["relative staging path", () => stage({ stagingTargetPath: "x/y" }), "INVALID_ARGUMENT", /^staging_target_path "x\/y" is not an absolute path/],
+      ["staging path with NUL", () => stage({ stagingTargetPath: "/x\0y" }), "INVALID_ARGUMENT", /^staging_target_path .* control character/],
+      ["staging path with ..", () => stage({ stagingTargetPath: "/x/../etc" }), "INVALID_ARGUMENT", /^staging_target_path .* contains '.' or '..'/],
+      ["staging on the root", () => stage({ stagingTargetPath: "//" }), "INVALID_ARGUMENT", /^staging_target_path .* root directory/],
+      ["no capability", () => stage({ volumeCapability: undefined }), "INVALID_ARGUMENT", /^volume_capability is missing/],
+      ["no access type", () => stage({ volumeCapability: { accessMode: { mode: 1 } } }), "INVALID_ARGUMENT", /neither mount nor block/],
+      ["no access mode", () => stage({ volumeCapability: { accessType: { case: "mount", value: {} } } }), "INVALID_ARGUMENT", /access_mode is missing/],
+      ["block", () => stage({ volumeCapability: block }), "INVALID_ARGUMENT", /^volume_capability.block: raw block volumes are not offered yet/],
+      ["many writers", () => stage({ volumeCapability: capability(Mode.MULTI_NODE_MULTI_WRITER) }), "INVALID_ARGUMENT", /access_mode MULTI_NODE_MULTI_WRITER is not offered/],
+      ["reader only", () => stage({ volumeCapability: capability(Mode.SINGLE_NODE_READER_ONLY) }), "INVALID_ARGUMENT", /access_mode SINGLE_NODE_READER_ONLY/],
+      ["unknown mode", () => stage({ volumeCapability: capability(77) }), "INVALID_ARGUMENT", /access_mode 77 is not offered/],
+      ["ext4", () => stage({ volumeCapability: capability(1, "ext4") }), "INVALID_ARGUMENT", /fs_type "ext4" is not offered/],
+      ["flag that undoes safety", () => stage({ volumeCapability: capability(1, "", ["nouuid"]) }), "INVALID_ARGUMENT", /mount_flags: "nouuid"/],
+      ["flag that is two", () => stage({ volumeCapability: capability(1, "", ["noatime,norecovery"]) }), "INVALID_ARGUMENT", /mount_flags: "noatime,norecovery"/],
+      ["flag that is an option", () => stage({ volumeCapability: capability(1, "", ["--bind"]) }), "INVALID_ARGUMENT", /mount_flags: "--bind"/],
+      ["no target", () => publish({ targetPath: "" }), "INVALID_ARGUMENT", /^target_path is missing/],
+      ["relative target", () => publish({ targetPath: "mnt" }), "INVALID_ARGUMENT", /^target_path "mnt" is not an absolute path/],
+      ["not staged", () => publish({ stagingTargetPath: "" }), "FAILED_PRECONDITION", /^staging_target_path is missing/],
+      ["same path", () => publish({ targetPath: STAGING }), "INVALID_ARGUMENT", /same path/],
+      ["target within staging", () => publish({ targetPath: `${STAGING}/sub` }), "INVALID_ARGUMENT", /one within the other/],
+      ["unpublish without target", () => client.call("nodeUnpublishVolume", { volumeId: ID }), "INVALID_ARGUMENT", /^target_path is missing/],
+      ["unstage without path", () => client.call("nodeUnstageVolume", { volumeId: ID }), "INVALID_ARGUMENT", /^staging_target_path is missing/],
+      ["stats without path", () => client.call("nodeGetVolumeStats", { volumeId: ID }), "INVALID_ARGUMENT", /^volume_path is missing/],
+      ["expand", () => client.call("nodeExpandVolume", { volumeId: ID }), "UNIMPLEMENTED", /./],
+    ];
+    for (const [name, call, code, details] of cases) {
+      const refusal = await refusalOf(call());
+      assert.equal(refusal.code, code, name);
+      assert.match(refusal.details, details, name);
+    }
+  });
+  assert.deepEqual(calls, []);
+});
+
+test("one operation per volume: the second is told what is under way, another volume is not disturbed", async () => {
+  const first = Promise.withResolvers<void>();
+  const { service } = recorder({ stage: (request) => (request.volumeID === ID ? first.promise : Promise.resolve()) });
+  await withServer(Node, service, async (client) => {
+    const request = { stagingTargetPath: STAGING, volumeCapability: capability() };
+    const stage = client.call("nodeStageVolume", { volumeId: ID, ...request });
+    const second = await refusalOf(client.call("nodeUnstageVolume", { volumeId: ID, stagingTargetPath: STAGING }));
+    assert.deepEqual(
+      [second.code, second.details],
+      ["ABORTED", "volume pvc-1: NodeStageVolume is under way, for 0 s. Another operation on this volume is under way; repeat later."],
+    );
+    assert.equal(await codeOf(client.call("nodeStageVolume", { volumeId: "pvc-2", ...request })), "OK");
+    first.resolve();
+    await stage;
+    assert.equal(await codeOf(client.call("nodeUnstageVolume", { volumeId: ID, stagingTargetPath: STAGING })), "OK");
+  });
+});
+
+test("a refusal of the agent frees the volume for the next call", async () => {
+  let calls = 0;
+  const unstage = async () => {
+    calls += 1;
+    if (calls === 1) throw new MeshStorError("TargetInUse", "staging_target_path /x is a file");
+  };
+  await withServer(Node, recorder({ unstage }).service, async (client) => {
+    const call = () => codeOf(client.call("nodeUnstageVolume", { volumeId: ID, stagingTargetPath: STAGING }));
+    assert.deepEqual([await call(), await call()], ["FAILED_PRECONDITION", "OK"]);
+  });
+});
