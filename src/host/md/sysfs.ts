@@ -69,11 +69,11 @@ export async function writeMd(array: string, attribute: string, value: string, d
 
 /** Minors taken by this process for arrays that the kernel does not show yet. */
 const reserved = new Set<string>();
-/** Above mdadm's own range (127 down, then 511 down), so that a host's arrays and ours do not meet. */
-const FIRST_MINOR = 512;
-const LAST_MINOR = 4095;
+/** Far above mdadm's own range (127 down, then 511 down), so that ours are told by their number (udev-rule.ts). */
+const FIRST_MINOR = 10_000;
+const LAST_MINOR = 19_999;
 
-/** Runs `work` with the name of a free array device (md512 …), which no other caller gets meanwhile. */
+/** Runs `work` with the name of a free array device (md10000 …), which no other caller gets meanwhile. */
 export async function withFreeArray<T>(work: (device: string) => Promise<T>): Promise<T> {
   const device = await serially("md-minor", async () => {
     for (let minor = FIRST_MINOR; minor <= LAST_MINOR; minor += 1) {

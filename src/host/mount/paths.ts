@@ -1,13 +1,14 @@
 /** Directories that volumes are mounted on, looked at and made in children with a deadline (the path may lie on a hung mount). */
-import { run, runOk } from "../exec.ts";
+import { failure, run, runOk } from "../exec.ts";
 
 const DEADLINE_MS = 10_000;
 
-/** What is at a path, without following a last symbolic link. */
+/** What is at a path, without following a last symbolic link. Throws CommandTimedOut for a hung mount: it is not missing. */
 export async function pathKind(path: string): Promise<"directory" | "file" | "missing"> {
   const result = await run(["stat", "--format=%F", "--", path], { deadlineMs: DEADLINE_MS });
   if (result.exitCode === 0) return result.stdout.toString().trim() === "directory" ? "directory" : "file";
-  return "missing";
+  if (/No such file or directory|Not a directory/.test(result.stderr)) return "missing";
+  throw failure(result, [])!;
 }
 
 export async function makeDirectory(path: string): Promise<void> {

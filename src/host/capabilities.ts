@@ -1,0 +1,73 @@
+/**
+ * Is this host fit? Checked before anything is touched; each thing that is missing is one sentence
+ * (HostUnsuitable). What can be put right from here (modules, configfs, debugfs, the udev rule) is.
+ */
+import { MeshStorError } from "../base/errors.ts";
+import { run } from "./exec.ts";
+import { exists, readAttribute, readText, ROOTS } from "./files.ts";
+import { kernelRefusal } from "./kernel-floor.ts";
+import { installUdevRule, proveUdevRule, udevRuns } from "./udev-rule.ts";
+import type { Tool } from "./tools.ts";
+import { TOOLS, toolRefusal } from "./tools.ts";
+
+const MODULES = ["nvme-core", "nvme-tcp", "nvmet", "nvmet-tcp", "md-mod", "raid1", "dm-mod", "xfs"];
+
+/** Loads what is a module and mounts what is not mounted; what cannot be done shows in {@link hostRefusals}. */
+export async function prepareKernel(): Promise<void> {
+  for (const module of MODULES) await run(["modprobe", "--quiet", module], { deadlineMs: 20_000 }).catch(() => null);
+  if (!(await exists(`${ROOTS.configfs}/nvmet`))) await run(["mount", "-t", "configfs", "none", ROOTS.configfs], { deadlineMs: 10_000 });
+  // Shows the target's controllers (nvmet/cut.ts); where it cannot be had, cutting takes a moment longer.
+  if (!(await exists(`${ROOTS.debugfs}/nvmet`))) await run(["mount", "-t", "debugfs", "none", ROOTS.debugfs], { deadlineMs: 10_000 });
+}
+
+/** Everything that makes this host unfit, one sentence each; empty if it is fit. */
+export async function hostRefusals(acceptKernel: boolean): Promise<string[]> {
+  const kernel = kernelRefusal((await readText(`${ROOTS.proc}/sys/kernel/osrelease`)).trim(), acceptKernel);
+  const parts = await Promise.all([kernelParts(), nvmeSettings(), ...TOOLS.map(checkTool)]);
+  return [kernel, ...parts.flat()].filter((sentence) => sentence !== null);
+}
+
+/** Prepares the kernel, puts the udev rule in force, and throws HostUnsuitable with everything that is missing. */
+export async function checkHost(acceptKernel = process.env["MESHSTOR_ACCEPT_KERNEL"] === "1"): Promise<void> {
+  await prepareKernel();
+  const refusals = await hostRefusals(acceptKernel);
+  if (refusals.length > 0) throw new MeshStorError("HostUnsuitable", refusals.join("; "));
+  if (!(await udevRuns())) return;
+  await installUdevRule();
+  await proveUdevRule();
+}
+
+/** Parts of the kernel, each by what it shows when it is there, built in or as a module. */
+async function kernelParts(): Promise<string[]> {
+  const parts: [string, string][] = [
+    [`${ROOTS.configfs}/nvmet`, "the NVMe target (module nvmet, configfs mounted)"],
+    [`${ROOTS.sys}/module/nvmet_tcp`, "the NVMe target over TCP (module nvmet-tcp)"],
+    [`${ROOTS.sys}/module/nvme_tcp`, "the NVMe host over TCP (module nvme-tcp)"],
+    [`${ROOTS.dev}/nvme-fabrics`, "NVMe over fabrics (/dev/nvme-fabrics)"],
+    [`${ROOTS.dev}/mapper/control`, "device-mapper (module dm-mod)"],
+    [`${ROOTS.sys}/module/md_mod`, "MD (module md-mod)"],
+  ];
+  const there = await Promise.all(parts.map(([path]) => exists(path)));
+  const missing = parts.filter((_, index) => !there[index]).map(([, what]) => what);
+  // Hangs behind a held member (Z4): then MD is there, and so is RAID1, for nothing else of ours could hang.
+  const personalities = await readText(`${ROOTS.proc}/mdstat`).catch(() => "[raid1]");
+  if (!personalities.includes("[raid1]")) missing.push("RAID1 (module raid1)");
+  const filesystems = await readText(`${ROOTS.proc}/filesystems`);
+  if (!/\txfs$/m.test(filesystems)) missing.push("XFS (module xfs)");
+  return missing.map((what) => `the kernel lacks ${what}`);
+}
+
+/** Z10: cancelled requests must be retried by NVMe, not be handed to MD; a held write must not panic the machine. */
+async function nvmeSettings(): Promise<string[]> {
+  const refusals: string[] = [];
+  const retries = await readAttribute(`${ROOTS.sys}/module/nvme_core/parameters/max_retries`);
+  if (retries !== null && Number(retries) < 1) refusals.push("nvme_core.max_retries is 0: lost connections would reach MD as errors; set it to at least 1");
+  const panic = await readAttribute(`${ROOTS.proc}/sys/kernel/hung_task_panic`);
+  if (panic !== null && Number(panic) !== 0) refusals.push("kernel.hung_task_panic is on: a held write would panic this machine; set it to 0");
+  return refusals;
+}
+
+async function checkTool(tool: Tool): Promise<string | null> {
+  const result = await run(tool.argv, { deadlineMs: 10_000 }).catch(() => null);
+  return toolRefusal(tool, result === null ? null : `${result.stdout.toString()}\n${result.stderr}`);
+}
