@@ -72,9 +72,16 @@ describe("in good order", () => {
   test("an orderly end continues from the last event or bookmark, without a list and without a wait", async () => {
     const lasting = (response: import("node:http").ServerResponse): void => void setTimeout(() => response.end(), 1050);
     server.script.push(listOf("5"), watchLines([event("ADDED", thing("a", "6")), bookmark("9")], lasting), watchLines([]));
-    begin();
+    begin({ watchSeconds: 1 });
     await until("a second watch", () => server.requests.length === 3, 1500);
     assert.deepEqual(trail(), ["list", "watch 5", "watch 9"]);
+  });
+
+  test("an orderly end before its time (the server shuts down) is followed by a list", async () => {
+    server.script.push(listOf("5"), watchLines([bookmark("9")], (response) => void setTimeout(() => response.end(), 300)), listOf("7"), watchLines([]));
+    begin();
+    await until("a second watch", () => server.requests.length === 4);
+    assert.deepEqual([trail(), log.lines], [["list", "watch 5", "list", "watch 7"], []]);
   });
 
   test("a server that ends every watch at once is not asked in a hot loop", async () => {
@@ -112,7 +119,7 @@ describe("in trouble", () => {
   test("410 lists again at once, even after a long outage, and reports what changed meanwhile", async () => {
     server.script.push(listOf("5", thing("a", "3"), thing("b", "4")), watchLines([], (response) => void setTimeout(() => response.end(), 1050)), refuse(410, "Expired"));
     server.script.push(listOf("20", thing("a", "15"), thing("b", "4", "uid-new"), thing("c", "16")), watchLines([]));
-    begin({ maxBackoffMs: 60_000 });
+    begin({ maxBackoffMs: 60_000, watchSeconds: 1 });
     await until("the first watch to end", () => trail().includes("watch 5") && server.requests.length >= 3, 3000);
     const start = performance.now();
     await until("a new list", () => changes.length === 6);

@@ -3,8 +3,8 @@
  * decision, which needs a linearizable read (I2).
  *
  * - At rest there is no traffic but the watch, which the server ends in order every 45 s or so; it is then continued from
- *   where it was. A watch that ends in any other way is followed by a new list: a restored etcd would serve a watch "from
- *   the future" for ever without an event.
+ *   where it was. A watch that ends in any other way, or before its time (a server that shuts down), is followed by a new
+ *   list: after a restore of etcd the server takes a watch "from the future", and never sends an event.
  * - 410 lists again at once. Other failures wait: 0.25 s, doubling to 5 s, with jitter, at least Retry-After; an answer
  *   of 200 begins anew, unless the watches it opens keep breaking within a second.
  * - A watch that is silent beyond its time is dropped (half-open connection).
@@ -34,6 +34,7 @@ export interface InformerOptions<T> {
 
 const BASE_BACKOFF_MS = 250;
 const SHORT_LIVED_MS = 1000;
+const EARLY_SPREAD_MS = 300;
 
 /** All objects of a kind (of one namespace: the name is the key), as of a moment ago. */
 export class Informer<T extends { metadata: ObjectMeta }> {
@@ -93,7 +94,10 @@ export class Informer<T extends { metadata: ObjectMeta }> {
       let error: unknown = null;
       try {
         if (this.#resourceVersion === "") await this.#relist();
-        await this.#watch();
+        const early = await this.#watch();
+        if (early) this.#resourceVersion = "";
+        // All who watched the server that shuts down come back: not in the same instant.
+        if (early) await sleep(Math.random() * EARLY_SPREAD_MS, undefined, { signal }).catch(() => {});
         lastMessage = "";
       } catch (caught) {
         if (signal.aborted) break;
@@ -138,16 +142,19 @@ export class Informer<T extends { metadata: ObjectMeta }> {
     this.#settleSynced.resolve();
   }
 
-  async #watch(): Promise<void> {
+  /** One watch; true if it ended in order, but before its time. */
+  async #watch(): Promise<boolean> {
     const { client, type, namespace, labelSelector, fieldSelector } = this.#options;
     const watchSeconds = this.#options.watchSeconds ?? 45;
+    // Spread, so that a thousand nodes do not come back in the same second.
+    const timeoutSeconds = Math.max(1, Math.round(watchSeconds * (0.8 + Math.random() / 5)));
+    const begun = performance.now();
     await client.watch(type, {
       namespace,
       labelSelector,
       fieldSelector,
       resourceVersion: this.#resourceVersion,
-      // Spread, so that a thousand nodes do not come back in the same second.
-      timeoutSeconds: Math.max(1, Math.round(watchSeconds * (0.8 + Math.random() / 5))),
+      timeoutSeconds,
       idleMs: this.#options.idleMs ?? (watchSeconds + 15) * 1000,
       signal: this.#stop.signal,
       onOpen: () => {
@@ -157,6 +164,7 @@ export class Informer<T extends { metadata: ObjectMeta }> {
       onEvent: (event) => this.#onEvent(event),
     });
     this.#alive();
+    return performance.now() - begun < timeoutSeconds * 1000 - 500;
   }
 
   #onEvent(event: WatchEvent<T>): void {
