@@ -50,7 +50,7 @@ function bytes(text: string): number {
 
 const program = new Command("lab").description("A virtual cluster with NVMe drives, on this machine.");
 program.addOption(new Option("--lab <id>", "which lab").default("lab").env("MESHSTOR_LAB"));
-program.addOption(new Option("--output <format>", "of status").choices(["table", "json"]).default("table"));
+program.enablePositionalOptions();
 program.configureHelp({ showGlobalOptions: true });
 
 const labId = (): string => program.opts<{ lab: string }>().lab;
@@ -70,13 +70,12 @@ async function up(options: UpOptions): Promise<void> {
   const lab = await Lab.create({ id: labId(), detached: true, kernel: options.kernel, nodes });
   progress("all guests are up");
   await hooks.afterUp?.(lab, progress);
-  await status();
+  await status({ output: "table" });
 }
 
-async function status(): Promise<void> {
+async function status(options: { readonly output: string }): Promise<void> {
   const now = await statusOf(attach());
-  const json = program.opts<{ output: string }>().output === "json";
-  print(`${json ? JSON.stringify(now, null, 2) : formatStatus(now)}\n`);
+  print(`${options.output === "json" ? JSON.stringify(now, null, 2) : formatStatus(now)}\n`);
 }
 
 program
@@ -92,7 +91,11 @@ program
   .addOption(new Option("--kind <kind>", "of guests").choices(["process", "emulated"]).default("process"))
   .action((options: UpOptions) => up(options));
 
-program.command("status").description("show guests, addresses, drives and cuts").action(status);
+program
+  .command("status")
+  .description("show guests, addresses, drives and cuts")
+  .addOption(new Option("--output <format>", "for people or programs").choices(["table", "json"]).default("table"))
+  .action(status);
 
 program
   .command("list")
@@ -166,7 +169,6 @@ program
   .description("take down labs whose process died")
   .action(async () => print((await sweepLabs()).map((id) => `${id}\n`).join("")));
 
-program.enablePositionalOptions();
 hooks.addCommands?.(program, attach);
 
 try {

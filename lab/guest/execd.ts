@@ -24,6 +24,8 @@ function serve(socket: Socket): void {
 }
 
 function answer(socket: Socket, reader: Reader, request: Request): void {
+  // Only a forward may close one direction and go on; for the others it means that the client died.
+  if (request.op !== "forward") socket.on("end", () => socket.destroy());
   switch (request.op) {
     case "exec":
     case "spawn":
