@@ -19,7 +19,7 @@ export class CsiClient {
   readonly #client: Client;
 
   constructor(socketPath: string) {
-    this.#client = new Client(`unix://${socketPath}`, credentials.createInsecure(), { "grpc.default_authority": "localhost" });
+    this.#client = new Client(`unix://${socketPath}`, credentials.createInsecure(), { "grpc.default_authority": "localhost", "grpc.initial_reconnect_backoff_ms": 100, "grpc.max_reconnect_backoff_ms": 500 });
   }
 
   /** Calls one method with a deadline (60 s unless told). @throws CsiError */

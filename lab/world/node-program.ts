@@ -1,9 +1,8 @@
 /** The node program inside one guest: started, killed, restarted, and spoken to as kubelet does. */
-import { appendFileSync } from "node:fs";
+import { appendFileSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Identity, Node, VolumeCapability_AccessMode_Mode as AccessMode } from "../../src/csi/gen/csi_pb.ts";
 import type { Lab } from "../cluster.ts";
-import type { ControlPlane } from "../control-plane/control-plane.ts";
 import type { Guest, GuestProcess } from "../guest/guest.ts";
 import { CsiClient } from "./csi-client.ts";
 import { eventually } from "./wait.ts";
@@ -20,14 +19,15 @@ export const MOUNT_XFS = {
 export class NodeProgram {
   readonly guest: Guest;
   readonly #lab: Lab;
-  readonly #plane: ControlPlane;
+  readonly #kubeconfig: () => Promise<string>;
   readonly #program: string;
   #process: GuestProcess | null = null;
   #client: CsiClient | null = null;
+  #socket: string | null = null;
 
-  constructor(lab: Lab, plane: ControlPlane, guest: Guest, program: string) {
+  constructor(lab: Lab, guest: Guest, program: string, kubeconfig: () => Promise<string>) {
     this.#lab = lab;
-    this.#plane = plane;
+    this.#kubeconfig = kubeconfig;
     this.guest = guest;
     this.#program = program;
   }
@@ -42,7 +42,7 @@ export class NodeProgram {
 
   /** Starts it; resolves once it answers Probe (or, with a crash moment, once it runs). */
   async start(options: { crashAt?: string } = {}): Promise<void> {
-    const kubeconfig = await this.#plane.kubeconfigFor("meshstor-node", ["system:masters"]);
+    const kubeconfig = readFileSync(await this.#kubeconfig());
     await this.guest.sh("mkdir -p /run/meshstor");
     await this.guest.exec(["sh", "-c", `cat >${KUBECONFIG}`], { stdin: kubeconfig });
     const crash = options.crashAt ? ["--crash-at", options.crashAt] : [];
@@ -58,8 +58,10 @@ export class NodeProgram {
   /** Waits until Probe is answered. */
   async answers(): Promise<void> {
     await eventually(`the node program on ${this.name} answers`, 60, async () => {
-      const client = await this.csi();
-      await client.call(Identity, Identity.method.probe, {}, 5_000);
+      // A new connection each time: one that was begun before the socket existed may wait for ever.
+      this.#client?.close();
+      this.#client = null;
+      await (await this.csi()).call(Identity, Identity.method.probe, {}, 2_000);
       return true;
     });
   }
@@ -89,11 +91,12 @@ export class NodeProgram {
     this.#client?.close();
     this.#client = null;
     this.#process = null;
+    this.#socket = null;
   }
 
   /** A client of the node's CSI services. */
   async csi(): Promise<CsiClient> {
-    this.#client ??= new CsiClient(await this.guest.forwardUnix(GUEST_SOCKET));
+    this.#client ??= new CsiClient((this.#socket ??= await this.guest.forwardUnix(GUEST_SOCKET)));
     return this.#client;
   }
 

@@ -89,8 +89,11 @@ export class World {
   static #assemble(lab: Lab, plane: ControlPlane, program: string, detached: boolean): World {
     mkdirSync(lab.logDir, { recursive: true });
     const controller = new ControllerProcess(lab, plane, program, detached);
+    // Made once: two at a time would make two keys for one certificate.
+    let made: Promise<string> | null = null;
+    const kubeconfig = () => (made ??= plane.kubeconfigFor("meshstor-node", ["system:masters"]));
     const inGuest = lab.share("meshstor.mjs", program);
-    const nodes = new Map(lab.names.map((name) => [name, new NodeProgram(lab, plane, lab.guest(name), inGuest)]));
+    const nodes = new Map(lab.names.map((name) => [name, new NodeProgram(lab, lab.guest(name), inGuest, kubeconfig)]));
     return new World(lab, plane, controller, nodes);
   }
 
