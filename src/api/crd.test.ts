@@ -28,10 +28,28 @@ const schemaOf = (index: number): Schema => crds[index]!.spec.versions[0]!.schem
 
 describe("CRDs", () => {
   test("names", () => {
-    assert.deepEqual(crds.map((crd) => [crd.metadata.name, crd.spec.names, crd.spec.scope]), [
-      ["meshstorvolumes.csi.meshstor.io", { kind: "MeshStorVolume", listKind: "MeshStorVolumeList", plural: "meshstorvolumes", singular: "meshstorvolume", shortNames: ["msvol"], categories: ["meshstor"] }, "Cluster"],
-      ["meshstornodedevices.csi.meshstor.io", { kind: "MeshStorNodeDevice", listKind: "MeshStorNodeDeviceList", plural: "meshstornodedevices", singular: "meshstornodedevice", shortNames: ["msnd"], categories: ["meshstor"] }, "Cluster"],
-    ]);
+    assert.deepEqual(
+      crds.map((crd) => [crd.metadata.name, crd.spec.names, crd.spec.scope]),
+      [
+        [
+          "meshstorvolumes.csi.meshstor.io",
+          { kind: "MeshStorVolume", listKind: "MeshStorVolumeList", plural: "meshstorvolumes", singular: "meshstorvolume", shortNames: ["msvol"], categories: ["meshstor"] },
+          "Cluster",
+        ],
+        [
+          "meshstornodedevices.csi.meshstor.io",
+          {
+            kind: "MeshStorNodeDevice",
+            listKind: "MeshStorNodeDeviceList",
+            plural: "meshstornodedevices",
+            singular: "meshstornodedevice",
+            shortNames: ["msnd"],
+            categories: ["meshstor"],
+          },
+          "Cluster",
+        ],
+      ],
+    );
   });
 
   test("columns of the two views of msvol", () => {
@@ -47,7 +65,10 @@ describe("CRDs", () => {
       const paths = new Set([".metadata.creationTimestamp", ...everySchema(version.schema.openAPIV3Schema).map(([path]) => path)]);
       const columns = version.additionalPrinterColumns.map((column) => column.jsonPath);
       const scale = version.subresources.scale;
-      assert.deepEqual([...columns, ...(scale ? [scale.specReplicasPath, scale.statusReplicasPath] : [])].filter((path) => !paths.has(path)), []);
+      assert.deepEqual(
+        [...columns, ...(scale ? [scale.specReplicasPath, scale.statusReplicasPath] : [])].filter((path) => !paths.has(path)),
+        [],
+      );
     }
   });
 
@@ -61,12 +82,15 @@ describe("CRDs", () => {
 
   test("lists", () => {
     const lists = everySchema(schemaOf(0)).filter(([, schema]) => schema.type === "array");
-    assert.deepEqual(lists.map(([path, schema]) => [path, schema["x-kubernetes-list-type"], schema["x-kubernetes-list-map-keys"]]), [
-      [".status.mirrors", "map", ["index"]],
-      [".status.mirrors[].inSync", "set", undefined],
-      [".status.partitions", "map", ["partitionUUID"]],
-      [".status.conditions", "map", ["type"]],
-    ]);
+    assert.deepEqual(
+      lists.map(([path, schema]) => [path, schema["x-kubernetes-list-type"], schema["x-kubernetes-list-map-keys"]]),
+      [
+        [".status.mirrors", "map", ["index"]],
+        [".status.mirrors[].inSync", "set", undefined],
+        [".status.partitions", "map", ["partitionUUID"]],
+        [".status.conditions", "map", ["type"]],
+      ],
+    );
   });
 });
 

@@ -64,7 +64,11 @@ export function hostNQN(nodeUID: string): string {
 
 /** Name of a drive's msnd object. */
 export function deviceObjectName(nodeName: string, drive: string): string {
-  const slug = drive.toLowerCase().replace(/:1$/, "").replace(/[^a-z0-9]+/g, "-").replace(/^-+|-+$/g, "");
+  const slug = drive
+    .toLowerCase()
+    .replace(/:1$/, "")
+    .replace(/[^a-z0-9]+/g, "-")
+    .replace(/^-+|-+$/g, "");
   return `${nodeName}-${slug || "drive"}`;
 }
 /** Name of a node's Lease. */

@@ -104,7 +104,10 @@ describe("StorageClass parameters", () => {
           assert.ok(error instanceof MeshStorError && error.code === "InvalidParameter", String(error));
           message = error.message;
         }
-        assert.ok(Object.keys(parameters).some((key) => message.includes(key) || message.includes(JSON.stringify(key).slice(0, 40))), message);
+        assert.ok(
+          Object.keys(parameters).some((key) => message.includes(key) || message.includes(JSON.stringify(key).slice(0, 40))),
+          message,
+        );
       }),
     );
   });
@@ -118,10 +121,13 @@ describe("VolumeAttributesClass parameters", () => {
   });
 
   test("what cannot be changed is refused", () => {
-    assert.deepEqual(refusal(() => parseMutableParameters({ stripeWidth: "2" })), {
-      code: "InvalidParameter",
-      message: "VolumeAttributesClass parameter drivesPerCopy cannot be changed on a volume that exists.",
-    });
+    assert.deepEqual(
+      refusal(() => parseMutableParameters({ stripeWidth: "2" })),
+      {
+        code: "InvalidParameter",
+        message: "VolumeAttributesClass parameter drivesPerCopy cannot be changed on a volume that exists.",
+      },
+    );
     assert.equal(refusal(() => parseMutableParameters({ iops: "100" })).code, "InvalidParameter");
   });
 });

@@ -67,7 +67,7 @@ export function parseMutableParameters(parameters: Readonly<Record<string, strin
   for (const field of Object.keys(values) as Field[]) {
     if (!MUTABLE.has(field)) throw invalid(`VolumeAttributesClass parameter ${field} cannot be changed on a volume that exists.`);
   }
-  return values as MutableParameters;
+  return values;
 }
 
 function read(source: string, parameters: Readonly<Record<string, string>>): Partial<Record<Field, number>> {

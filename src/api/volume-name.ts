@@ -23,10 +23,16 @@ export function isVolumeName(name: string): boolean {
 export function volumeNameFor(requested: string): string {
   if (isVolumeName(requested)) return requested;
   if (!REQUESTED.test(requested)) {
-    throw new MeshStorError("InvalidName", `the volume name ${excerpt(requested)} is not allowed: it must be letters, digits, '-', '_' and '.', at most 128 of them, beginning with a letter or digit.`);
+    throw new MeshStorError(
+      "InvalidName",
+      `the volume name ${excerpt(requested)} is not allowed: it must be letters, digits, '-', '_' and '.', at most 128 of them, beginning with a letter or digit.`,
+    );
   }
   const suffix = `-${createHash("sha256").update(requested).digest("hex").slice(0, 10)}`;
-  const cleaned = requested.toLowerCase().replaceAll("_", "-").slice(0, MAX_VOLUME_NAME - suffix.length);
+  const cleaned = requested
+    .toLowerCase()
+    .replaceAll("_", "-")
+    .slice(0, MAX_VOLUME_NAME - suffix.length);
   const labels = cleaned.split(".").map((label) => label.replace(/^-+|-+$/g, ""));
   return labels.filter((label) => label !== "").join(".") + suffix;
 }

@@ -39,7 +39,10 @@ export const partitionSchema = z.object({
   export: exportSchema.optional().describe("Current export of the member."),
   detachedAttach: z.int().optional().describe("Attach numbers up to this one are given up by the owner and never connected again."),
   detached: z.boolean().optional().describe("The owner has left this member for good: it may be wiped (I9)."),
-  outSince: z.int().optional().describe("Generation that took this member out of R; present only while the bitmap still tells all that the member misses, else it is rebuilt in full (I5)."),
+  outSince: z
+    .int()
+    .optional()
+    .describe("Generation that took this member out of R; present only while the bitmap still tells all that the member misses, else it is rebuilt in full (I5)."),
   progress: z.string().optional().describe("Progress of zeroing or wiping, for example 45.2%."),
   message: z.string().optional().describe("One sentence about this partition, if there is something to say."),
 });

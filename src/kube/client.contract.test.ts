@@ -24,7 +24,9 @@ const folder = mkdtempSync(join(tmpdir(), "meshstor-client-"));
 let plane: ControlPlane;
 let client: KubeClient;
 const volume = (name: string): MeshStorVolume => ({
-  apiVersion: "csi.meshstor.io/v1alpha1", kind: "MeshStorVolume", metadata: { name },
+  apiVersion: "csi.meshstor.io/v1alpha1",
+  kind: "MeshStorVolume",
+  metadata: { name },
   spec: { capacityBytes: 1024 ** 3, numberOfCopies: 2, drivesPerCopy: 1, memberMissingTimeout: 900, fsType: "xfs" },
 });
 async function freePort(): Promise<number> {
@@ -62,7 +64,10 @@ describe("client", () => {
     assert.equal((await client.get(VOLUMES, "one")).spec.capacityBytes, 1024 ** 3);
     const config = loadKubeConfig({ path: plane.kubeconfigPath });
     const { ca: _ca, ...withoutCa } = config;
-    await assert.rejects(createKubeClient(withoutCa).get(VOLUMES, "one"), (error) => error instanceof KubeError && error.isUnavailable && /self.signed|unable to verify|issuer/.test(error.message));
+    await assert.rejects(
+      createKubeClient(withoutCa).get(VOLUMES, "one"),
+      (error) => error instanceof KubeError && error.isUnavailable && /self.signed|unable to verify|issuer/.test(error.message),
+    );
   });
 
   test("client certificate and service account token", async () => {
@@ -89,7 +94,10 @@ describe("client", () => {
     assert.deepEqual([refused.isConflict, refused.ambiguous], [true, false]);
     await assert.rejects(client.create(VOLUMES, volume("one")), (error) => error instanceof KubeError && error.isAlreadyExists);
     await assert.rejects(client.remove(VOLUMES, "one", { uid: "another" }), (error) => error instanceof KubeError && error.isConflict);
-    await assert.rejects(client.remove(VOLUMES, "one", { uid: read.metadata.uid, resourceVersion: read.metadata.resourceVersion }), (error) => error instanceof KubeError && error.isConflict);
+    await assert.rejects(
+      client.remove(VOLUMES, "one", { uid: read.metadata.uid, resourceVersion: read.metadata.resourceVersion }),
+      (error) => error instanceof KubeError && error.isConflict,
+    );
     assert.equal(await client.tryGet(VOLUMES, "none"), null);
   });
 
@@ -97,13 +105,21 @@ describe("client", () => {
     const { metadata } = await client.get(VOLUMES, "one");
     const patched = await client.mergePatch(VOLUMES, "one", { metadata: { annotations: { a: "b" } } });
     assert.deepEqual(patched.metadata.annotations, { a: "b" });
-    await assert.rejects(client.mergePatch(VOLUMES, "one", { metadata: { resourceVersion: metadata.resourceVersion, annotations: { a: "c" } } }), (error) => error instanceof KubeError && error.isConflict);
+    await assert.rejects(
+      client.mergePatch(VOLUMES, "one", { metadata: { resourceVersion: metadata.resourceVersion, annotations: { a: "c" } } }),
+      (error) => error instanceof KubeError && error.isConflict,
+    );
   });
 
   test("many writers raise a counter: nothing is lost", async () => {
     await client.create(VOLUMES, volume("counter"));
-    const results = await Promise.all(Array.from({ length: 10 }, () => updateStatus(client, "counter", (fresh) => ({ ...fresh.status, epoch: (fresh.status?.epoch ?? 0) + 1 }), { attempts: 40 })));
-    assert.deepEqual(results.map((result) => result.status!.epoch).sort((a, b) => a! - b!), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+    const results = await Promise.all(
+      Array.from({ length: 10 }, () => updateStatus(client, "counter", (fresh) => ({ ...fresh.status, epoch: (fresh.status?.epoch ?? 0) + 1 }), { attempts: 40 })),
+    );
+    assert.deepEqual(
+      results.map((result) => result.status!.epoch).sort((a, b) => a! - b!),
+      [1, 2, 3, 4, 5, 6, 7, 8, 9, 10],
+    );
     assert.equal((await client.get(VOLUMES, "counter")).status!.epoch, 10);
   });
 
@@ -118,7 +134,10 @@ describe("client", () => {
     const uid = await ensureNode(plane, { name: "node-a", addresses: ["10.0.0.1", "fd00::1"], annotations: { "meshstor.io/nvme-over-tcp-address": "10.1.0.1" } });
     const [node] = (await client.list(NODES)).items;
     assert.deepEqual([node!.kind, node!.apiVersion, node!.metadata.uid, node!.metadata.annotations!["meshstor.io/nvme-over-tcp-address"]], ["Node", "v1", uid, "10.1.0.1"]);
-    assert.deepEqual(node!.status!.addresses!.filter((each) => each.type === "InternalIP").map((each) => each.address), ["10.0.0.1", "fd00::1"]);
+    assert.deepEqual(
+      node!.status!.addresses!.filter((each) => each.type === "InternalIP").map((each) => each.address),
+      ["10.0.0.1", "fd00::1"],
+    );
   });
 });
 
@@ -161,7 +180,10 @@ describe("informer", () => {
       await new Promise((done) => setTimeout(done, 400));
     }
     await until("the last removal", () => changes.includes("-steady-11"));
-    assert.deepEqual(changes.filter((name) => name.includes("steady")), Array.from({ length: 12 }, (_, i) => [`steady-${i}`, `-steady-${i}`]).flat());
+    assert.deepEqual(
+      changes.filter((name) => name.includes("steady")),
+      Array.from({ length: 12 }, (_, i) => [`steady-${i}`, `-steady-${i}`]).flat(),
+    );
     assert.deepEqual(log.lines, []);
     await informer.stop();
   });
@@ -196,14 +218,23 @@ describe("informer", () => {
   test("a status write to a frozen server is in doubt; when it has come to its senses the record tells", async () => {
     await client.create(VOLUMES, volume("doubt"));
     plane.pause(["apiserver"]);
-    await assert.rejects(updateStatus(client, "doubt", () => ({ epoch: 1 }), { timeoutMs: 300 }), (error) => error instanceof KubeError && !(error instanceof WriteInDoubt), "the read already fails");
+    await assert.rejects(
+      updateStatus(client, "doubt", () => ({ epoch: 1 }), { timeoutMs: 300 }),
+      (error) => error instanceof KubeError && !(error instanceof WriteInDoubt),
+      "the read already fails",
+    );
     plane.resume(["apiserver"]);
     let calls = 0;
-    const frozenAfterRead = updateStatusResult(client, "doubt", () => {
-      calls += 1;
-      if (calls === 1) plane.pause(["apiserver"]);
-      return { epoch: 1 };
-    }, { timeoutMs: 1000 });
+    const frozenAfterRead = updateStatusResult(
+      client,
+      "doubt",
+      () => {
+        calls += 1;
+        if (calls === 1) plane.pause(["apiserver"]);
+        return { epoch: 1 };
+      },
+      { timeoutMs: 1000 },
+    );
     await assert.rejects(frozenAfterRead, (error) => error instanceof WriteInDoubt && error.sent.epoch === 1);
     plane.resume(["apiserver"]);
     const { volume: settled, outcome } = await updateStatusResult(client, "doubt", (fresh) => (fresh.status?.epoch === 1 ? null : { epoch: 1 }), { timeoutMs: 20_000 });
@@ -229,7 +260,13 @@ describe("informer", () => {
     await until("their disappearance", () => changes.includes("-lost-29"), 15_000);
     await client.create(VOLUMES, volume("after-restore"));
     await until("what is made after the restore", () => changes.includes("after-restore"), 15_000);
-    assert.deepEqual(informer.list().map((each) => each.metadata.name).sort(), [...saved.items.map((each) => each.metadata.name), "after-restore"].sort());
+    assert.deepEqual(
+      informer
+        .list()
+        .map((each) => each.metadata.name)
+        .sort(),
+      [...saved.items.map((each) => each.metadata.name), "after-restore"].sort(),
+    );
     await informer.stop();
   });
 });

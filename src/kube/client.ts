@@ -242,5 +242,5 @@ function objectPath(type: ResourceType<unknown>, name: string, namespace: string
 function queryString(values: Record<string, string | undefined>): string {
   const query = new URLSearchParams();
   for (const [key, value] of Object.entries(values)) if (value) query.set(key, value);
-  return `?${query}`;
+  return `?${query.toString()}`;
 }

@@ -14,7 +14,10 @@ function kubeconfig(cluster: object, user: object, more: object = {}): string {
   const path = join(dir, `config-${(count += 1)}`);
   const file = {
     "current-context": "here",
-    contexts: [{ name: "here", context: { cluster: "c", user: "u" } }, { name: "other", context: { cluster: "gone", user: "u" } }],
+    contexts: [
+      { name: "here", context: { cluster: "c", user: "u" } },
+      { name: "other", context: { cluster: "gone", user: "u" } },
+    ],
     clusters: [{ name: "c", cluster }],
     users: [{ name: "u", user }],
     ...more,
@@ -27,7 +30,14 @@ const server = { server: "https://10.0.0.1:6443" };
 /** Everything that a configuration gives. */
 function given(options: LoadOptions) {
   const config = loadKubeConfig({ env: {}, ...options });
-  return { server: config.server, serverName: config.serverName, insecure: config.insecureSkipTlsVerify, ca: config.ca?.(), client: config.clientCertificate?.(), token: config.token?.() };
+  return {
+    server: config.server,
+    serverName: config.serverName,
+    insecure: config.insecureSkipTlsVerify,
+    ca: config.ca?.(),
+    client: config.clientCertificate?.(),
+    token: config.token?.(),
+  };
 }
 const nothing = { serverName: undefined, insecure: undefined, ca: undefined, client: undefined, token: undefined };
 function refusal(load: () => unknown): string {
@@ -63,7 +73,10 @@ describe("kubeconfig", () => {
   test("KUBECONFIG: the first file that can be read", () => {
     const path = kubeconfig(server, { token: "T" });
     assert.deepEqual(given({ env: { KUBECONFIG: `${join(dir, "none")}:${path}`, KUBERNETES_SERVICE_HOST: "10.0.0.9" } }).token, "T");
-    assert.equal(refusal(() => loadKubeConfig({ env: { KUBECONFIG: join(dir, "none") } })), `none of the files in KUBECONFIG can be read: ${join(dir, "none")}`);
+    assert.equal(
+      refusal(() => loadKubeConfig({ env: { KUBECONFIG: join(dir, "none") } })),
+      `none of the files in KUBECONFIG can be read: ${join(dir, "none")}`,
+    );
   });
 
   test("~/.kube/config last", () => {
@@ -85,7 +98,13 @@ describe("kubeconfig", () => {
     ["an auth provider", () => kubeconfig(server, { "auth-provider": { name: "gcp" } }), /signs in by auth-provider/],
     ["a password", () => kubeconfig(server, { username: "a", password: "b" }), /signs in by username/],
   ];
-  for (const [what, path, words] of bad) test(what, () => assert.match(refusal(() => loadKubeConfig({ path: path(), env: {} })), words));
+  for (const [what, path, words] of bad)
+    test(what, () =>
+      assert.match(
+        refusal(() => loadKubeConfig({ path: path(), env: {} })),
+        words,
+      ),
+    );
 
   test("a broken file is not quoted: it holds secrets", () => {
     const path = join(dir, "broken");
@@ -104,7 +123,10 @@ describe("in the cluster", () => {
   test("IPv4 and IPv6", () => {
     assert.equal(inClusterConfig({ env, serviceAccountDir: dir }).server, "https://10.96.0.1:443");
     assert.equal(inClusterConfig({ env: { KUBERNETES_SERVICE_HOST: "fd00::1" }, serviceAccountDir: dir }).server, "https://[fd00::1]:443");
-    assert.match(refusal(() => inClusterConfig({ env: {} })), /KUBERNETES_SERVICE_HOST is not set/);
+    assert.match(
+      refusal(() => inClusterConfig({ env: {} })),
+      /KUBERNETES_SERVICE_HOST is not set/,
+    );
   });
 
   test("token and CA are read again after a minute, and on demand", () => {

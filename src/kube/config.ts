@@ -120,14 +120,16 @@ function fromKubeconfig(path: string, options: LoadOptions): KubeConfig {
   const userName = text(context.user);
   const user = userName ? entry("users", "user", userName) : {};
   for (const unsupported of ["exec", "auth-provider", "username"]) {
-    if (user[unsupported] !== undefined) throw unsuitable(`${path}: user ${JSON.stringify(userName)} signs in by ${unsupported}, which is not supported: use a token, a token file or a client certificate`);
+    if (user[unsupported] !== undefined)
+      throw unsuitable(`${path}: user ${JSON.stringify(userName)} signs in by ${unsupported}, which is not supported: use a token, a token file or a client certificate`);
   }
   return clusterConfig(path, cluster, user, options.now ?? monotonicNow);
 }
 
 function clusterConfig(path: string, cluster: Fields, user: Fields, now: () => number): KubeConfig {
   const server = text(cluster.server);
-  if (!server || !/^https?:\/\//.test(server) || !URL.canParse(server)) throw unsuitable(`${path}: the cluster's server ${JSON.stringify(cluster.server)} is not an http or https URL`);
+  if (!server || !/^https?:\/\//.test(server) || !URL.canParse(server))
+    throw unsuitable(`${path}: the cluster's server ${JSON.stringify(cluster.server)} is not an http or https URL`);
   const files: AgingFile[] = [];
   /** Data within the kubeconfig (base64), else the text of a file named in it, else nothing. */
   const material = (fields: Fields, name: string): (() => string) | undefined => {

@@ -40,7 +40,15 @@ async function make(name: string, status?: VolumeStatus, spec?: Partial<VolumeSp
 /** kubectl's table as rows of words, with ages cut to their shape. */
 async function table(...args: string[]): Promise<string[][]> {
   const { stdout } = await plane.kubectl(["get", ...args]);
-  return stdout.trimEnd().split("\n").map((line) => line.trim().split(/\s{2,}/).map((cell) => cell.replace(/^\d+(s|m|m\d+s)$/, "<age>")));
+  return stdout
+    .trimEnd()
+    .split("\n")
+    .map((line) =>
+      line
+        .trim()
+        .split(/\s{2,}/)
+        .map((cell) => cell.replace(/^\d+(s|m|m\d+s)$/, "<age>")),
+    );
 }
 async function refusal(promise: Promise<unknown>): Promise<{ status: number; message: string }> {
   try {
@@ -65,7 +73,15 @@ after(async () => {
 });
 
 const UPDATED = "2026-11-21T10:00:00Z";
-const partition = (partitionUUID: string, nodeID: string, state: "Synced" | "Created") => ({ partitionUUID, nodeID, drive: "S1:1", mirror: 0, state, sizeBytes: GiB, updatedAt: UPDATED });
+const partition = (partitionUUID: string, nodeID: string, state: "Synced" | "Created") => ({
+  partitionUUID,
+  nodeID,
+  drive: "S1:1",
+  mirror: 0,
+  state,
+  sizeBytes: GiB,
+  updatedAt: UPDATED,
+});
 
 describe("what people see", () => {
   test("the server fills in the defaults", async () => {
@@ -75,8 +91,32 @@ describe("what people see", () => {
   });
 
   test("kubectl get msvol, and -o wide, as in the seeds", async () => {
-    const degraded: VolumeStatus = { phase: "Synced", mdState: "degraded", syncPercentage: "", totalDevices: 2, activeDevices: 1, failedDevices: 0, downDevices: 1, ready: "1/2", degraded: 1, copies: 1, nodeName: "node-a" };
-    const syncing: VolumeStatus = { phase: "Syncing", mdState: "recovering", syncPercentage: "45.2%", totalDevices: 2, activeDevices: 1, failedDevices: 0, downDevices: 0, ready: "1/2", degraded: 1, copies: 1, nodeName: "node-b" };
+    const degraded: VolumeStatus = {
+      phase: "Synced",
+      mdState: "degraded",
+      syncPercentage: "",
+      totalDevices: 2,
+      activeDevices: 1,
+      failedDevices: 0,
+      downDevices: 1,
+      ready: "1/2",
+      degraded: 1,
+      copies: 1,
+      nodeName: "node-a",
+    };
+    const syncing: VolumeStatus = {
+      phase: "Syncing",
+      mdState: "recovering",
+      syncPercentage: "45.2%",
+      totalDevices: 2,
+      activeDevices: 1,
+      failedDevices: 0,
+      downDevices: 0,
+      ready: "1/2",
+      degraded: 1,
+      copies: 1,
+      nodeName: "node-b",
+    };
     await make("my-volume", degraded);
     await make("other-volume", syncing);
     assert.deepEqual(await table("msvol"), [
@@ -107,8 +147,21 @@ describe("what people see", () => {
   test("kubectl get msnd", async () => {
     const sizes = { sizeBytes: 960_197_124_096, freeBytes: 500 * GiB, biggestHoleBytes: 300 * GiB };
     const status: DeviceStatus = {
-      ...sizes, ...deviceSizeTexts(sizes), nodeName: "node-a", drive: "S123:1", device: "nvme0n1", model: "ACME X", serial: "S123", sectorSize: 512, holes: [{ startBytes: 0, sizeBytes: GiB }],
-      freePartitionEntries: 100, localPartitions: 1, remotePartitions: 2, unknownPartitions: 3, writeZeroes: true, health: "Usable",
+      ...sizes,
+      ...deviceSizeTexts(sizes),
+      nodeName: "node-a",
+      drive: "S123:1",
+      device: "nvme0n1",
+      model: "ACME X",
+      serial: "S123",
+      sectorSize: 512,
+      holes: [{ startBytes: 0, sizeBytes: GiB }],
+      freePartitionEntries: 100,
+      localPartitions: 1,
+      remotePartitions: 2,
+      unknownPartitions: 3,
+      writeZeroes: true,
+      health: "Usable",
     };
     const device: MeshStorNodeDevice = { apiVersion: "csi.meshstor.io/v1alpha1", kind: "MeshStorNodeDevice", metadata: { name: "node-a-s123" }, spec: { use: "Auto" } };
     const made = await client.create(DEVICES, device);
@@ -213,7 +266,11 @@ describe("what the server refuses", () => {
     await make("unknown-field");
     await assert.rejects(
       updateStatus(client, "unknown-field", () => ({ phase: "New", surprise: 1 }) as VolumeStatus),
-      { name: "MeshStorError", code: "Unsafe", message: "the API server did not keep status.surprise of volume unknown-field as written: the CustomResourceDefinition in the cluster is not the one of this program." },
+      {
+        name: "MeshStorError",
+        code: "Unsafe",
+        message: "the API server did not keep status.surprise of volume unknown-field as written: the CustomResourceDefinition in the cluster is not the one of this program.",
+      },
     );
   });
 });

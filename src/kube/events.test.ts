@@ -40,23 +40,34 @@ describe("events", () => {
     await recorder.flush();
     const { metadata, ...rest } = made[0]!;
     assert.match(metadata.name, /^my-volume\.[0-9a-f]+$/);
-    assert.deepEqual([metadata.namespace, rest], [
-      "default",
-      {
-        apiVersion: "events.k8s.io/v1", kind: "Event", eventTime: "2023-11-14T22:13:20.000000Z", reportingController: "io.meshstor.csi.mesh", reportingInstance: "node-a",
-        action: "Release", reason: "MemberLost", regarding: { apiVersion: "csi.meshstor.io/v1alpha1", kind: "MeshStorVolume", name: "my-volume", uid: "u-1" },
-        note: "node-b does not answer", type: "Warning",
-      },
-    ]);
+    assert.deepEqual(
+      [metadata.namespace, rest],
+      [
+        "default",
+        {
+          apiVersion: "events.k8s.io/v1",
+          kind: "Event",
+          eventTime: "2023-11-14T22:13:20.000000Z",
+          reportingController: "io.meshstor.csi.mesh",
+          reportingInstance: "node-a",
+          action: "Release",
+          reason: "MemberLost",
+          regarding: { apiVersion: "csi.meshstor.io/v1alpha1", kind: "MeshStorVolume", name: "my-volume", uid: "u-1" },
+          note: "node-b does not answer",
+          type: "Warning",
+        },
+      ],
+    );
   });
 
   test("an error of the table: its reason, its sentence, what to do", async () => {
     const { made, recorder } = setUp();
     recorder.tellError(referenceTo(volume), "Stage", new MeshStorError("NoGoodCopy", "node-b holds the last good copy of my-volume and is away"));
     await recorder.flush();
-    assert.deepEqual([made[0]!.type, made[0]!.reason, made[0]!.action, made[0]!.note], [
-      "Warning", "NoGoodCopy", "Stage", "node-b holds the last good copy of my-volume and is away. Bring back the named node: it holds the last good copy.",
-    ]);
+    assert.deepEqual(
+      [made[0]!.type, made[0]!.reason, made[0]!.action, made[0]!.note],
+      ["Warning", "NoGoodCopy", "Stage", "node-b holds the last good copy of my-volume and is away. Bring back the named node: it holds the last good copy."],
+    );
   });
 
   test("the same again is a series, written at most once a minute, and at the end", async () => {
@@ -67,11 +78,17 @@ describe("events", () => {
     }
     await recorder.flush();
     const { name } = made[0]!.metadata;
-    assert.deepEqual([made.length, patches], [1, [
-      [name, "default", { series: { count: 13, lastObservedTime: "2023-11-14T22:14:20.000000Z" } }],
-      [name, "default", { series: { count: 25, lastObservedTime: "2023-11-14T22:15:20.000000Z" } }],
-      [name, "default", { series: { count: 26, lastObservedTime: "2023-11-14T22:15:25.000000Z" } }],
-    ]]);
+    assert.deepEqual(
+      [made.length, patches],
+      [
+        1,
+        [
+          [name, "default", { series: { count: 13, lastObservedTime: "2023-11-14T22:14:20.000000Z" } }],
+          [name, "default", { series: { count: 25, lastObservedTime: "2023-11-14T22:15:20.000000Z" } }],
+          [name, "default", { series: { count: 26, lastObservedTime: "2023-11-14T22:15:25.000000Z" } }],
+        ],
+      ],
+    );
   });
 
   test("after six quiet minutes it is a new event", async () => {
@@ -107,7 +124,10 @@ describe("events", () => {
     recorder.tell(event("later"));
     recorder.tell(event("too soon"));
     await recorder.flush();
-    assert.deepEqual(made.slice(11).map((each) => each.note), ["later"]);
+    assert.deepEqual(
+      made.slice(11).map((each) => each.note),
+      ["later"],
+    );
   });
 
   test("a server that refuses stops nothing", async () => {

@@ -122,7 +122,9 @@ export class EventRecorder {
   #make(event: EventToTell, date: Date): KubeEvent {
     // Events about objects without a namespace live in `default`: the server insists, and kubectl describe looks there.
     const namespace = event.regarding.namespace ?? "default";
-    const suffix = `${date.getTime().toString(16)}${Math.floor(Math.random() * 0x1000000).toString(16).padStart(6, "0")}`;
+    const suffix = `${date.getTime().toString(16)}${Math.floor(Math.random() * 0x1000000)
+      .toString(16)
+      .padStart(6, "0")}`;
     return {
       apiVersion: "events.k8s.io/v1",
       kind: "Event",
@@ -176,7 +178,10 @@ export function referenceTo(object: { apiVersion: string; kind: string; metadata
 function truncate(note: string): string {
   if (Buffer.byteLength(note) <= MAX_NOTE) return note;
   // Cut by bytes, as the server counts; a character that is cut in two is left out.
-  return `${Buffer.from(note).subarray(0, MAX_NOTE - 4).toString("utf8").replace(/\uFFFD+$/, "")} …`;
+  return `${Buffer.from(note)
+    .subarray(0, MAX_NOTE - 4)
+    .toString("utf8")
+    .replace(/\uFFFD+$/, "")} …`;
 }
 
 function forgetOldest(map: Map<string, unknown>): void {

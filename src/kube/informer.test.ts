@@ -47,11 +47,20 @@ afterEach(async () => {
 
 describe("in good order", () => {
   test("list, then watch with bookmarks from there", async () => {
-    server.script.push(listOf("5", thing("a", "3"), thing("b", "4")), watchLines([event("ADDED", thing("c", "6")), event("MODIFIED", thing("a", "7")), event("DELETED", thing("b", "8"))]));
+    server.script.push(
+      listOf("5", thing("a", "3"), thing("b", "4")),
+      watchLines([event("ADDED", thing("c", "6")), event("MODIFIED", thing("a", "7")), event("DELETED", thing("b", "8"))]),
+    );
     begin();
     await informer.synced;
     await until("three events", () => changes.length === 5);
-    assert.deepEqual(changes, [["a", "3"], ["b", "4"], ["c", "6"], ["a", "7"], ["b", null]]);
+    assert.deepEqual(changes, [
+      ["a", "3"],
+      ["b", "4"],
+      ["c", "6"],
+      ["a", "7"],
+      ["b", null],
+    ]);
     assert.deepEqual(informer.list(), [thing("a", "7"), thing("c", "6")]);
     assert.deepEqual([informer.get("a"), informer.get("b")], [thing("a", "7"), undefined]);
     assert.ok(informer.ageMs() < 2000);
@@ -78,7 +87,12 @@ describe("in good order", () => {
   });
 
   test("an orderly end before its time (the server shuts down) is followed by a list", async () => {
-    server.script.push(listOf("5"), watchLines([bookmark("9")], (response) => void setTimeout(() => response.end(), 300)), listOf("7"), watchLines([]));
+    server.script.push(
+      listOf("5"),
+      watchLines([bookmark("9")], (response) => void setTimeout(() => response.end(), 300)),
+      listOf("7"),
+      watchLines([]),
+    );
     begin();
     await until("a second watch", () => server.requests.length === 4);
     assert.deepEqual([trail(), log.lines], [["list", "watch 5", "list", "watch 7"], []]);
@@ -117,14 +131,25 @@ describe("in good order", () => {
 
 describe("in trouble", () => {
   test("410 lists again at once, even after a long outage, and reports what changed meanwhile", async () => {
-    server.script.push(listOf("5", thing("a", "3"), thing("b", "4")), watchLines([], (response) => void setTimeout(() => response.end(), 1050)), refuse(410, "Expired"));
+    server.script.push(
+      listOf("5", thing("a", "3"), thing("b", "4")),
+      watchLines([], (response) => void setTimeout(() => response.end(), 1050)),
+      refuse(410, "Expired"),
+    );
     server.script.push(listOf("20", thing("a", "15"), thing("b", "4", "uid-new"), thing("c", "16")), watchLines([]));
     begin({ maxBackoffMs: 60_000, watchSeconds: 1 });
     await until("the first watch to end", () => trail().includes("watch 5") && server.requests.length >= 3, 3000);
     const start = performance.now();
     await until("a new list", () => changes.length === 6);
     assert.ok(performance.now() - start < 150);
-    assert.deepEqual(changes, [["a", "3"], ["b", "4"], ["a", "15"], ["b", null], ["b", "4"], ["c", "16"]]);
+    assert.deepEqual(changes, [
+      ["a", "3"],
+      ["b", "4"],
+      ["a", "15"],
+      ["b", null],
+      ["b", "4"],
+      ["c", "16"],
+    ]);
     await until("the next watch", () => server.requests.length === 5);
     assert.deepEqual(trail(), ["list", "watch 5", "watch 5", "list", "watch 20"]);
   });
@@ -133,7 +158,10 @@ describe("in trouble", () => {
     server.script.push(listOf("5", thing("a", "3")), watchLines([expired]), listOf("9"), watchLines([]));
     begin();
     await until("a watch from the new list", () => trail().includes("watch 9"));
-    assert.deepEqual(changes, [["a", "3"], ["a", null]]);
+    assert.deepEqual(changes, [
+      ["a", "3"],
+      ["a", null],
+    ]);
   });
 
   test("a reset connection: a new list (a watch could be one from the future)", async () => {
@@ -143,7 +171,10 @@ describe("in trouble", () => {
     server.script.push(listOf("7", thing("a", "6"), thing("b", "7")), watchLines([]));
     server.resetAll();
     await until("the object made meanwhile", () => changes.length === 2);
-    assert.deepEqual(changes, [["a", "6"], ["b", "7"]]);
+    assert.deepEqual(changes, [
+      ["a", "6"],
+      ["b", "7"],
+    ]);
     await until("a new watch", () => trail().includes("watch 7"));
   });
 
@@ -151,7 +182,10 @@ describe("in trouble", () => {
     server.script.push(listOf("5"), watchLines([]), listOf("6", thing("a", "6")), watchLines([]));
     begin({ idleMs: 150 });
     await until("the object", () => changes.length === 1);
-    assert.ok(log.lines.some((line) => String(line.fields.error).includes("silent for too long")), JSON.stringify(log.lines));
+    assert.ok(
+      log.lines.some((line) => String(line.fields.error).includes("silent for too long")),
+      JSON.stringify(log.lines),
+    );
   });
 
   test("a server that never answers the watch", async () => {
@@ -160,7 +194,14 @@ describe("in trouble", () => {
     await until("the object", () => changes.length === 1);
   });
 
-  for (const garbage of ["this is no JSON", "null", '{"type":"ADDED"}', '{"type":"ADDED","object":{"metadata":{}}}', '{"type":"NEWS","object":{"metadata":{"name":"a","resourceVersion":"1"}}}', '{"type":"ADDED","object":']) {
+  for (const garbage of [
+    "this is no JSON",
+    "null",
+    '{"type":"ADDED"}',
+    '{"type":"ADDED","object":{"metadata":{}}}',
+    '{"type":"NEWS","object":{"metadata":{"name":"a","resourceVersion":"1"}}}',
+    '{"type":"ADDED","object":',
+  ]) {
     test(`a garbage line: ${garbage}`, async () => {
       server.script.push(listOf("5"), watchLines([garbage]), listOf("6", thing("a", "6")), watchLines([]));
       begin();
@@ -198,27 +239,35 @@ describe("in trouble", () => {
     await until("six attempts", () => waits.length === 6);
     const gaps = waits.slice(1).map((at, i) => at - waits[i]!);
     assert.ok(gaps[0]! >= 125 && gaps[0]! < 300, String(gaps));
-    assert.ok(gaps.every((gap) => gap < 600), String(gaps));
-    assert.ok(gaps.slice(2).every((gap) => gap >= 250), String(gaps));
+    assert.ok(
+      gaps.every((gap) => gap < 600),
+      String(gaps),
+    );
+    assert.ok(
+      gaps.slice(2).every((gap) => gap >= 250),
+      String(gaps),
+    );
     assert.equal(log.lines.length, 1, "the same failure is said once");
   });
 
   test("a handler that throws, or rejects, is logged and stops nothing", async () => {
     server.script.push(listOf("5", thing("a", "3"), thing("b", "4"), thing("c", "4")), watchLines([event("ADDED", thing("d", "6"))]));
     const seen: string[] = [];
-    begin({
-      onChange: (name): void | Promise<void> => {
-        seen.push(name);
-        if (name === "a") throw new Error("handler of a");
-        if (name === "b") return Promise.reject(new Error("handler of b"));
-      },
-    });
+    const handler = (name: string): void | Promise<void> => {
+      seen.push(name);
+      if (name === "a") throw new Error("handler of a");
+      if (name === "b") return Promise.reject(new Error("handler of b"));
+    };
+    begin({ onChange: handler });
     await until("all four", () => seen.length === 4);
     assert.deepEqual(seen, ["a", "b", "c", "d"]);
-    assert.deepEqual(log.lines.map(({ msg, fields }) => [msg, fields.name, String(fields.error)]), [
-      ["a handler of changed objects failed", "a", "Error: handler of a"],
-      ["a handler of changed objects failed", "b", "Error: handler of b"],
-    ]);
+    assert.deepEqual(
+      log.lines.map(({ msg, fields }) => [msg, fields.name, String(fields.error)]),
+      [
+        ["a handler of changed objects failed", "a", "Error: handler of a"],
+        ["a handler of changed objects failed", "b", "Error: handler of b"],
+      ],
+    );
   });
 
   test("no connection is left behind by a hundred failures", async () => {

@@ -53,10 +53,13 @@ describe("renewing", () => {
     for (let i = 0; i < 3; i += 1) await mine.renew();
     assert.deepEqual(server.calls, ["get", "create", "replace", "replace"]);
     const { renewTime, acquireTime, ...spec } = server.lease!.spec;
-    assert.deepEqual([server.lease!.metadata, spec], [
-      { name: "node-a", namespace: "meshstor", uid: "u", resourceVersion: "3" },
-      { holderIdentity: "boot-1", leaseDurationSeconds: 40, leaseTransitions: 0 },
-    ]);
+    assert.deepEqual(
+      [server.lease!.metadata, spec],
+      [
+        { name: "node-a", namespace: "meshstor", uid: "u", resourceVersion: "3" },
+        { holderIdentity: "boot-1", leaseDurationSeconds: 40, leaseTransitions: 0 },
+      ],
+    );
     assert.match(renewTime!, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/);
     assert.ok(renewTime! >= acquireTime!);
     assert.ok(mine.ageMs() < 1000);
@@ -93,14 +96,22 @@ describe("renewing", () => {
     await until("two more renewals", () => server.version >= 3);
     await mine.stop();
     const { version } = server;
-    assert.deepEqual(log.lines.map((line) => line.msg), ["the node's lease cannot be renewed", "the node's lease is renewed again"]);
+    assert.deepEqual(
+      log.lines.map((line) => line.msg),
+      ["the node's lease cannot be renewed", "the node's lease is renewed again"],
+    );
     await new Promise((done) => setTimeout(done, 30));
     assert.equal(server.version, version, "nothing is written after stop");
   });
 });
 
 describe("observing", () => {
-  const lease = (renewTime: string, holderIdentity = "h"): Lease => ({ apiVersion: "coordination.k8s.io/v1", kind: "Lease", metadata: { name: "node-a", namespace: "meshstor", uid: "u" }, spec: { holderIdentity, renewTime } });
+  const lease = (renewTime: string, holderIdentity = "h"): Lease => ({
+    apiVersion: "coordination.k8s.io/v1",
+    kind: "Lease",
+    metadata: { name: "node-a", namespace: "meshstor", uid: "u" },
+    spec: { holderIdentity, renewTime },
+  });
 
   test("age since the last change that was seen, whatever the times inside say", () => {
     let now = 0;

@@ -41,7 +41,13 @@ class Store {
     this.status = status;
   }
   read(): MeshStorVolume {
-    return structuredClone({ apiVersion: "", kind: "MeshStorVolume", metadata: { name: "v", resourceVersion: String(this.version) }, spec: {}, status: this.status }) as unknown as MeshStorVolume;
+    return structuredClone({
+      apiVersion: "",
+      kind: "MeshStorVolume",
+      metadata: { name: "v", resourceVersion: String(this.version) },
+      spec: {},
+      status: this.status,
+    }) as unknown as MeshStorVolume;
   }
   write(over: string, status: VolumeStatus): boolean {
     if (!this.exists || over !== String(this.version)) return false;
@@ -108,7 +114,10 @@ describe("updateStatus", () => {
 
   test("conflicts without end are a conflict", async () => {
     const store = new Store(Array<Fate>(9).fill("conflict"));
-    await assert.rejects(updateStatus(store.client, "v", raise, { attempts: 3 }), (error) => error instanceof KubeError && error.isConflict && error.message.includes("in each of 3 attempts"));
+    await assert.rejects(
+      updateStatus(store.client, "v", raise, { attempts: 3 }),
+      (error) => error instanceof KubeError && error.isConflict && error.message.includes("in each of 3 attempts"),
+    );
     assert.equal(store.writes, 3);
   });
 
@@ -168,18 +177,32 @@ describe("updateStatus", () => {
         if ((calls += 1) === 2) throw new Error("given up");
         return raise(volume);
       };
-      await assert.rejects(updateStatus(store.client, "v", mutate), (error) => error instanceof WriteInDoubt && error.cause instanceof Error && /given up|refused/.test(error.message));
+      await assert.rejects(
+        updateStatus(store.client, "v", mutate),
+        (error) => error instanceof WriteInDoubt && error.cause instanceof Error && /given up|refused/.test(error.message),
+      );
     }
   });
 
   test("the volume is gone: nothing can land any more", async () => {
     const store = new Store(["vanished"]);
-    const client = { ...store.client, replaceStatus: async (...args: Parameters<KubeClient["replaceStatus"]>) => { store.exists = false; return store.client.replaceStatus(...args); } } as KubeClient;
+    const client = {
+      ...store.client,
+      replaceStatus: async (...args: Parameters<KubeClient["replaceStatus"]>) => {
+        store.exists = false;
+        return store.client.replaceStatus(...args);
+      },
+    } as KubeClient;
     await assert.rejects(updateStatus(client, "v", raise), (error) => error instanceof KubeError && error.isNotFound);
   });
 
   test("without a doubt the error of mutate or of the read comes as it is", async () => {
-    await assert.rejects(updateStatus(new Store([]).client, "v", () => { throw new RangeError("mine"); }), RangeError);
+    await assert.rejects(
+      updateStatus(new Store([]).client, "v", () => {
+        throw new RangeError("mine");
+      }),
+      RangeError,
+    );
     const store = new Store([]);
     store.readFailures = [1];
     await assert.rejects(updateStatus(store.client, "v", raise), (error) => error instanceof KubeError && error.status === 0);

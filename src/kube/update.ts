@@ -118,7 +118,10 @@ function requireComplete(name: string, sent: VolumeStatus, kept: VolumeStatus | 
   if (isDeepStrictEqual(sent, kept)) return;
   const lost = Object.keys(sent).filter((key) => !isDeepStrictEqual(sent[key as keyof VolumeStatus], kept?.[key as keyof VolumeStatus]));
   const fields = lost.map((key) => `status.${key}`).join(", ") || "the status";
-  throw new MeshStorError("Unsafe", `the API server did not keep ${fields} of volume ${name} as written: the CustomResourceDefinition in the cluster is not the one of this program.`);
+  throw new MeshStorError(
+    "Unsafe",
+    `the API server did not keep ${fields} of volume ${name} as written: the CustomResourceDefinition in the cluster is not the one of this program.`,
+  );
 }
 
 function usedUp(name: string, attempts: number): KubeError {

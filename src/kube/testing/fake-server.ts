@@ -1,7 +1,9 @@
 /** An HTTP server that plays the API server, one scripted answer after the other. For tests. */
+import assert from "node:assert/strict";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { LOG_LEVELS, type Logger } from "../../base/log.ts";
+import { KubeError } from "../kube-error.ts";
 
 export interface SeenRequest {
   method: string;
@@ -54,7 +56,13 @@ export class FakeServer {
     request.setEncoding("utf8");
     for await (const chunk of request) text += chunk as string;
     const url = new URL(request.url ?? "", "http://fake");
-    const seen = { method: request.method ?? "", path: url.pathname, query: Object.fromEntries(url.searchParams), headers: request.headers, body: text === "" ? null : (JSON.parse(text) as unknown) };
+    const seen = {
+      method: request.method ?? "",
+      path: url.pathname,
+      query: Object.fromEntries(url.searchParams),
+      headers: request.headers,
+      body: text === "" ? null : (JSON.parse(text) as unknown),
+    };
     this.requests.push(seen);
     (this.script.shift() ?? this.fallback)(response, seen, request.socket);
   }
@@ -98,4 +106,15 @@ export async function until(what: string, condition: () => boolean, timeoutMs = 
     if (performance.now() - start > timeoutMs) throw new Error(`never came: ${what}`);
     await new Promise((done) => setTimeout(done, 5));
   }
+}
+
+/** The KubeError that a request ends with; any other end fails the test. */
+export async function failure(promise: Promise<unknown>): Promise<KubeError> {
+  try {
+    await promise;
+  } catch (error) {
+    assert.ok(error instanceof KubeError, String(error));
+    return error;
+  }
+  throw new Error("did not fail");
 }
