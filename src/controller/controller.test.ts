@@ -156,7 +156,7 @@ story(
   "promised space counts before the node has made the partition",
   () => new FakeCluster({ a: drives("a", 1, 3 * GiB), b: drives("b", 1, 3 * GiB) }),
   async (cluster) => {
-    cluster.asleep.add("a").add("b");
+    cluster.nodes.asleep.add("a").add("b");
     const { port } = await cluster.controller();
     const first = codeOf(port.create(request("v1", { capacityBytes: 2 * GiB }), within(100)));
     const second = codeOf(port.create(request("v2", { capacityBytes: 2 * GiB }), within(100)));
@@ -166,28 +166,28 @@ story(
 
 story("the wait ends with a sentence that tells the progress, and goes on where it was", three, async (cluster) => {
   const { port } = await cluster.controller();
-  cluster.asleep.add("a").add("b").add("c");
+  cluster.nodes.asleep.add("a").add("b").add("c");
   const wish = request("v1", { preferredNodes: ["b"], parameters: { numberOfCopies: 1 } });
   await assert.rejects(port.create(wish, within(50)), { code: "Waiting", message: "volume v1: 0 of 1 partitions are made and zeroed; waiting for node b" });
   await updateStatus(cluster.kube, "v1", (v) => ({ ...v.status, partitions: v.status!.partitions!.map((p) => ({ ...p, progress: "45.2%" })) }));
   await assert.rejects(port.create(wish, within(50)), { code: "Waiting", message: "volume v1: 0 of 1 partitions are made and zeroed; waiting for node b (45.2%)" });
   assert.deepEqual(await port.find("v1", soon()).then((v) => v?.abnormal), true);
   const uuid = cluster.volume("v1")!.status!.partitions![0]!.partitionUUID;
-  cluster.asleep.clear();
+  cluster.nodes.asleep.clear();
   await port.create(wish, soon());
   assert.equal(cluster.volume("v1")!.status!.partitions![0]!.partitionUUID, uuid);
 });
 
 story("a partition that cannot be made goes to another drive of its node", three, async (cluster) => {
   const { port } = await cluster.controller();
-  for (const drive of ["a a1", "b b1", "c c1"]) cluster.broken.add(drive);
+  for (const drive of ["a a1", "b b1", "c c1"]) cluster.nodes.broken.add(drive);
   await port.create(request("v1", { parameters: { numberOfCopies: 3 } }), soon());
   await eventually("only the good ones are left", () => placesOf(cluster.volume("v1")).toSorted().join() === "a/a2/m0/Created,b/b2/m0/Created,c/c2/m0/Created");
 });
 
 story("a copy that cannot be made on its node goes to another node, striped members and all", three, async (cluster) => {
   const { port } = await cluster.controller();
-  cluster.broken.add("b b2");
+  cluster.nodes.broken.add("b b2");
   await port.create(request("v1", { preferredNodes: ["b"], parameters: { numberOfCopies: 2, drivesPerCopy: 2 } }), soon());
   await eventually("node b is left", () => {
     const places = placesOf(cluster.volume("v1")).toSorted();
@@ -201,7 +201,7 @@ story(
   () => new FakeCluster({ a: drives("a", 1), b: drives("b", 1) }),
   async (cluster) => {
     const { port } = await cluster.controller();
-    cluster.broken.add("b b1");
+    cluster.nodes.broken.add("b b1");
     const error = await port.create(request("v1"), soon()).catch((e: MeshStorError) => e);
     assert.ok(error instanceof MeshStorError);
     assert.equal(error.code, "NoCapacity");
@@ -213,7 +213,7 @@ story(
 
 story("a node that dies before it has made its partition is not waited for for ever", three, async (cluster) => {
   const { port } = await cluster.controller();
-  cluster.asleep.add("b");
+  cluster.nodes.asleep.add("b");
   const wish = request("v1", { preferredNodes: ["b"], parameters: { numberOfCopies: 1 } });
   assert.equal(await codeOf(port.create(wish, within(50))), "Waiting");
   cluster.aheadMs += 61_000;
@@ -222,7 +222,7 @@ story("a node that dies before it has made its partition is not waited for for e
   await sleep(20);
   await port.create(wish, soon());
   assert.match(placesOf(cluster.volume("v1")).join(), /^b\/b\d\/m0\/Deleting,[ac]\/[ac]\d\/m0\/Created$/);
-  cluster.asleep.clear();
+  cluster.nodes.asleep.clear();
   await eventually("the promise on node b is taken back", () => placesOf(cluster.volume("v1")).length === 1);
 });
 
@@ -248,7 +248,7 @@ story("deletion: refused while a node uses it, answered at once, gone when the n
     return rest;
   });
   const away = cluster.volume("v1")!.status!.partitions![0]!.nodeID;
-  cluster.asleep.add(away);
+  cluster.nodes.asleep.add(away);
   await port.remove("v1", soon());
   await eventually("one node is clean", () => placesOf(cluster.volume("v1")).length === 1);
   await eventually("its phase says so", () => cluster.volume("v1")?.status?.phase === "Deleting");
@@ -256,7 +256,7 @@ story("deletion: refused while a node uses it, answered at once, gone when the n
   assert.deepEqual([await port.find("v1", soon()), await port.list(soon())], [null, []]);
   assert.equal(await codeOf(port.remove("v1", soon())), "ok");
   assert.equal(await codeOf(port.create(request("v1"), soon())), "Busy");
-  cluster.asleep.clear();
+  cluster.nodes.asleep.clear();
   await gone(cluster, "v1");
   assert.equal(await codeOf(port.remove("v1", soon())), "ok");
   assert.equal(await codeOf(port.create(request("v1"), soon())), "ok");

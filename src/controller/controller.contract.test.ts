@@ -1,0 +1,138 @@
+/** The controller role, over its socket, before a real API server: `tools/node --test src/controller/controller.contract.test.ts`. */
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+
+import { ControlPlane } from "../../lab/control-plane/control-plane.ts";
+import { applyYaml, ensureNode } from "../../lab/control-plane/objects.ts";
+import { buildCrds } from "../api/crd.ts";
+import { nodeLeaseName } from "../api/names.ts";
+import { silentLogger } from "../base/log.ts";
+import { GiB } from "../base/units.ts";
+import { Controller, VolumeCapability_AccessMode_Mode as Mode } from "../csi/gen/csi_pb.ts";
+import { codeOf, refusalOf, testClient, type TestClient } from "../csi/test-client.ts";
+import { createKubeClient, type KubeClient } from "../kube/client.ts";
+import { loadKubeConfig } from "../kube/config.ts";
+import { LeaseRenewer } from "../kube/lease.ts";
+import { DEVICES, VOLUMES } from "../kube/resources.ts";
+import { emptyDevice, FakeNodes } from "./fake-nodes.ts";
+import { runController } from "./run.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "meshstor-controller-"));
+const socket = join(folder, "csi.sock");
+const NODES = ["a", "b", "c"];
+let plane: ControlPlane;
+let kube: KubeClient;
+let csi: TestClient<typeof Controller>;
+let nodes: FakeNodes;
+let leases: LeaseRenewer[];
+let stop: AbortController;
+let running: Promise<void>;
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((done) => server.close(done));
+  return port;
+}
+async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
+  const end = Date.now() + 60_000;
+  while (!(await holds().catch(() => false))) {
+    if (Date.now() > end) throw new Error(`not within a minute: ${what}`);
+    await sleep(50);
+  }
+}
+function startController(): void {
+  stop = new AbortController();
+  running = runController({ kubeConfig: loadKubeConfig({ path: plane.kubeconfigPath }), endpoint: `unix://${socket}`, log: silentLogger, signal: stop.signal });
+}
+const request = (name: string, capacity = GiB, parameters: Record<string, string> = {}) => ({
+  name,
+  parameters,
+  volumeCapabilities: [{ accessType: { case: "mount" as const, value: {} }, accessMode: { mode: Mode.SINGLE_NODE_WRITER } }],
+  capacityRange: { requiredBytes: BigInt(capacity) },
+});
+const create = (name: string, capacity?: number, parameters?: Record<string, string>) =>
+  csi.call("createVolume", request(name, capacity, parameters), { deadline: Date.now() + 60_000 });
+/** Calls until it succeeds, as the provisioner does. */
+const insist = (what: string, call: () => Promise<unknown>) => until(what, async () => (await codeOf(call())) === "OK");
+
+before(async () => {
+  plane = await ControlPlane.start({ dir: join(folder, "plane"), addresses: ["127.0.0.1"], port: await freePort(), dieWithStarter: true });
+  await applyYaml(plane, [...buildCrds(), { apiVersion: "v1", kind: "Namespace", metadata: { name: "meshstor" } }]);
+  kube = createKubeClient(loadKubeConfig({ path: plane.kubeconfigPath }));
+  leases = NODES.map((name) => new LeaseRenewer({ client: kube, name: nodeLeaseName(name), holder: "boot", log: silentLogger }));
+  for (const [i, name] of NODES.entries()) {
+    await ensureNode(plane, { name, addresses: [`10.0.0.${i + 1}`] });
+    leases[i]!.start();
+    for (const id of [`${name}1`, `${name}2`]) {
+      const device = emptyDevice(name, { id });
+      const made = await kube.create(DEVICES, device);
+      await kube.replaceStatus(DEVICES, { ...made, status: device.status! });
+    }
+  }
+  nodes = new FakeNodes(kube, 50);
+  startController();
+  csi = testClient(Controller, socket);
+  await insist("the controller serves", () => csi.call("listVolumes", {}));
+});
+after(async () => {
+  csi?.close();
+  stop?.abort();
+  await running;
+  await nodes?.stop();
+  await Promise.all((leases ?? []).map((lease) => lease.stop()));
+  kube?.close();
+  await plane?.remove();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+test("a volume is made, shown by kubectl as promised, found again, and deleted without a trace", async () => {
+  const { volume } = await create("v1", GiB, { replicaCount: "3" });
+  assert.deepEqual([volume?.volumeId, volume?.capacityBytes], ["v1", BigInt(GiB)]);
+  await until("its summary is written", async () =>
+    /^Synced +stopped/m.test((await plane.kubectl(["get", "msvol", "v1", "--no-headers", "-o", "custom-columns=P:.status.phase,M:.status.mdState"])).stdout),
+  );
+  const { stdout } = await plane.kubectl(["get", "msvol", "v1", "-o", 'jsonpath={range .status.partitions[*]}{.nodeID}{"\\t"}{.state}{"\\n"}{end}']);
+  assert.deepEqual(stdout.trim().split("\n").toSorted(), ["a\tCreated", "b\tCreated", "c\tCreated"]);
+  assert.deepEqual((await create("v1", GiB, { numberOfCopies: "3" })).volume, volume);
+  assert.equal(await codeOf(create("v1", 2 * GiB, { numberOfCopies: "3" })), "ALREADY_EXISTS");
+  await csi.call("deleteVolume", { volumeId: "v1" });
+  await until("v1 is gone", async () => (await kube.tryGet(VOLUMES, "v1")) === null);
+  const { items } = await kube.list(DEVICES);
+  assert.deepEqual(new Set(items.map((device) => device.status?.freeBytes)), new Set([10 * GiB]));
+});
+
+test("refusals name every node and leave nothing", async () => {
+  const refusal = await refusalOf(create("big", 11 * GiB));
+  assert.equal(refusal.code, "RESOURCE_EXHAUSTED");
+  for (const name of NODES) assert.match(refusal.details, new RegExp(`node ${name} has no suitable drive`));
+  assert.equal(await codeOf(create("wide", GiB, { stripeWidth: "3" })), "RESOURCE_EXHAUSTED");
+  assert.equal(await codeOf(create("many", GiB, { replicaCount: "4" })), "RESOURCE_EXHAUSTED");
+  assert.deepEqual((await kube.list(VOLUMES)).items, []);
+});
+
+test("volumes created at once while controller and API server are stopped and started: each is made once, then nothing is left", async () => {
+  const names = Array.from({ length: 12 }, (_, i) => `w${i}`);
+  const calls = names.map((name) => insist(name, () => create(name)));
+  await sleep(300);
+  stop.abort();
+  await running;
+  startController();
+  await sleep(500);
+  await plane.kill(["apiserver"]);
+  await plane.start();
+  await Promise.all(calls);
+  const { items } = await kube.list(VOLUMES);
+  assert.deepEqual(items.map((v) => v.metadata.name).toSorted(), names.toSorted());
+  const used = items.flatMap((v) => v.status?.partitions ?? []);
+  assert.deepEqual([used.length, new Set(used.map((p) => p.state))], [24, new Set(["Created"])]);
+  await Promise.all(names.map((name) => insist(`${name} deleted`, () => csi.call("deleteVolume", { volumeId: name }))));
+  await until("all are gone", async () => (await kube.list(VOLUMES)).items.length === 0);
+});
