@@ -6,7 +6,7 @@ import type { Guest } from "../guest/guest.ts";
 
 /** Everything of ours in a kernel, one line each; empty when nothing is left. */
 export async function traces(guest: Guest): Promise<string[]> {
-  const script = `
+  const script = `set +e
 for s in /sys/kernel/config/nvmet/subsystems/nqn.2025-12.io.meshstor:*; do [ -e "$s" ] && echo "export $(basename $s)"; done
 for p in /sys/kernel/config/nvmet/ports/*; do [ -e "$p/addr_trsvcid" ] && [ "$(cat $p/addr_trsvcid)" = 4420 ] && echo "port $(cat $p/addr_traddr)"; done
 for c in /sys/class/nvme/nvme*; do [ -e "$c/subsysnqn" ] && case "$(cat $c/subsysnqn)" in nqn.2025-12.io.meshstor:*) echo "connection $(cat $c/subsysnqn) $(cat $c/state)";; esac; done
@@ -31,7 +31,7 @@ export interface ArrayFacts {
 
 /** All MD arrays of a guest. */
 export async function arrays(guest: Guest): Promise<ArrayFacts[]> {
-  const script = `
+  const script = `set +e
 for m in /sys/block/md*; do
   [ -e "$m/md/array_state" ] || continue
   echo "A $(basename $m) $(cat $m/md/array_state) $(cat $m/md/raid_disks) $(cat $m/md/degraded) $(cat $m/md/sync_action)"

@@ -90,7 +90,8 @@ function planOwner(view: VolumeView, input: PlanInput): Plan {
   if (release.actions.length > 0) return release;
   const next = input.intent.kind === "unstage" ? planStop(view, input) : planStart(view, input);
   if (next.actions.length > 0 || next.refusal || input.intent.kind === "unstage") return addWaits(next, release.waits);
-  if (release.waits.length > 0) return addWaits(next, release.waits);
+  const assembled = view.mirrors.length > 0 && view.mirrors.every((m) => m.array !== null && m.created);
+  if (release.waits.length > 0 || !assembled) return addWaits(next, release.waits);
   const heal = planHeal(view, input);
   return { ...next, actions: heal.actions, waits: [...next.waits, ...heal.waits] };
 }
