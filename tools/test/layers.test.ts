@@ -118,3 +118,14 @@ test("every folder of src is a layer", () => {
     [],
   );
 });
+
+test("ARCHITECTURE.md shows the same table", () => {
+  const shown = [...readFileSync(join(ROOT, "ARCHITECTURE.md"), "utf8").matchAll(/^\| ([a-z]+) \| ([^|]+) \| [^|]+ \| [^|]+ \|$/gm)].map(([, layer, list]) => [
+    layer,
+    list!
+      .replace("–", "")
+      .split(", ")
+      .filter((name) => name !== ""),
+  ]);
+  assert.deepEqual(Object.fromEntries(shown.filter(([layer]) => layer !== "layer")), MAY_IMPORT);
+});

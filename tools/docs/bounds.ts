@@ -1,0 +1,72 @@
+/** docs/reference/bounds.md: the numbers in it are the constants of the code. */
+import { LOSS_POLL_MS } from "../../src/agent/loss-watch.ts";
+import { TICK_MS } from "../../src/agent/volumes.ts";
+import { MAX_COPIES, MAX_DRIVES_PER_COPY } from "../../src/api/parameters.ts";
+import { LABEL_AREA, MD_DATA_OFFSET } from "../../src/base/layout.ts";
+import { FRESH_MS } from "../../src/controller/heartbeats.ts";
+import { ABANDONED_MS } from "../../src/controller/reconcile.ts";
+import { bitmapChunk, START_WAIT_MS } from "../../src/core/plan-start.ts";
+import { STRIPE_CHUNK } from "../../src/host/dm/table.ts";
+import { FILE_DEADLINE_MS } from "../../src/host/files.ts";
+import { IO_TIMEOUT_MS, KEEP_ALIVE_S, RECONNECT_DELAY_S } from "../../src/host/nvme/connect.ts";
+import { LANE_LIMIT, STRANDED_LIMIT } from "../../src/host/stranded.ts";
+import { LEASE_INTERVAL_MS } from "../../src/kube/lease.ts";
+import { GENERATED, table } from "./markdown.ts";
+
+const MiB = 1024 ** 2;
+const s = (ms: number) => `${ms / 1000} s`;
+
+const TIMES: string[][] = [
+  ["A connection is dead: noticed by the kernel", `at most 2 × ${KEEP_ALIVE_S} s`, "NVMe keep-alive of the imports; the keep-alive restarts with traffic, hence twice (Z7)"],
+  ["A provider answers keep-alives but no I/O", s(IO_TIMEOUT_MS), "`io_timeout` of an imported namespace; the kernel then resets the controller, which is a loss"],
+  ["The kernel's news noticed by the agent", s(LOSS_POLL_MS), "one sysfs attribute per connection in use"],
+  ["The kernel connects again by itself", `not within ${Math.floor(RECONNECT_DELAY_S / 86_400)} days`, "a connection is used once"],
+  ["A volume looked at although nothing changed", s(TICK_MS), "the reconcile tick"],
+  ["A start waits for a recorded member before it goes on without it", s(START_WAIT_MS), "after recording it out (I3)"],
+  ["A small kernel file (sysfs, configfs) that does not answer", s(FILE_DEADLINE_MS), "the access is counted as stranded"],
+  ["A node's heartbeat", s(LEASE_INTERVAL_MS), "a Lease in the namespace `meshstor`"],
+  ["A silent node takes no new copies after", s(FRESH_MS), "measured on the controller's own clock since the lease last changed"],
+  ["A half-made volume that nobody asks for is collected after", `${ABANDONED_MS / 60_000} min`, "only if CreateVolume was never answered"],
+];
+
+const SIZES: string[][] = [
+  ["Volume", "512 MiB to 1 PiB, in whole MiB", ""],
+  ["Copies", `1 to ${MAX_COPIES}`, "each on a node of its own"],
+  ["Drives per copy", `1 to ${MAX_DRIVES_PER_COPY}`, "each a drive of its own"],
+  [
+    "Partition beyond its share of the volume",
+    `${(LABEL_AREA + MD_DATA_OFFSET) / MiB} MiB`,
+    `${LABEL_AREA / MiB} MiB label area, ${MD_DATA_OFFSET / MiB} MiB for MD's superblock and bitmap`,
+  ],
+  [
+    "Write-intent chunk",
+    `${bitmapChunk(512 * MiB) / MiB} MiB at 512 MiB, ${bitmapChunk(2 * 1024 * MiB) / MiB} MiB at 2 GiB, ${bitmapChunk(1024 ** 4) / MiB} MiB from 8 GiB on (per mirror)`,
+    "the least that a returning member copies",
+  ],
+  ["Stripe chunk", `${STRIPE_CHUNK / 1024} KiB`, "with more than one drive per copy"],
+  [
+    "Host commands that hang and cannot be killed",
+    `${LANE_LIMIT} for one drive or connection, ${STRANDED_LIMIT} in all`,
+    "then new ones are refused, except those that release something",
+  ],
+];
+
+export function boundsPage(): string {
+  return `# Bounds
+
+${GENERATED("the constants of the code (tools/docs/bounds.ts)")}
+
+Everything that waits ends, and says what it waited for. These are the numbers behind it.
+
+## Times
+
+${table(["What", "Bound", "Why, or where it comes from"], TIMES)}
+
+From a provider's sudden end to the volume's going on: at most 2 × ${KEEP_ALIVE_S} s and ${s(LOSS_POLL_MS)} to see it, then one write to the Kubernetes API, one label
+write per survivor, and one ioctl. Without the API server the last part waits until it answers: writes stay held, reads go on.
+
+## Sizes and counts
+
+${table(["What", "Bound", ""], SIZES)}
+`;
+}
