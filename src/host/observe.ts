@@ -9,6 +9,7 @@ import { holdersOf, sysBlock } from "./block.ts";
 import { readDrives } from "./drives.ts";
 import { listDir, readAttribute, readLink, readText, ROOTS } from "./files.ts";
 import { driveFingerprint, readDriveTable } from "./gpt/table.ts";
+import { isArray } from "./md/sysfs.ts";
 import { parseMountinfo } from "./mount/mountinfo.ts";
 import { observeMapper, observeMirrors } from "./observe-dm.ts";
 import { observeConnections, observeExports } from "./observe-nvme.ts";
@@ -39,7 +40,7 @@ export async function observeHost(): Promise<HostSnapshot> {
   ]);
   const [partitions, mirrors] = await Promise.all([
     Promise.all(drives.map(observePartitions)),
-    observeMirrors(block.filter((d) => /^md\d+$/.test(d)), mapper.windows, mapper.volumeDevices),
+    observeMirrors(block.filter(isArray), mapper.windows, mapper.volumeDevices),
   ]);
   return { bootID: bootID ?? "", takenAtMs, drives, partitions: partitions.flat(), exports, connections, ...mapper, mirrors, mounts, stranded: stranded.count };
 }

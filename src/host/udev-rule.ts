@@ -23,7 +23,7 @@ const PROBE = "meshstor-probe";
  * ANACONDA: 64-md-raid-assembly.rules leaves the event alone, its removal part included. The DM flags:
  * dm rules neither probe the device nor let others do so; 55-dm.rules keeps them in udev's database.
  * SYSTEMD_READY=0 only for what is below a volume: systemd unmounts what is mounted from a device that
- * it holds for not ready. The numbers of our MD devices are those of md/sysfs.ts.
+ * it holds for not ready. The names of our MD devices are those of md/sysfs.ts.
  */
 export const RULE_TEXT = `# MeshStor: its members, imports, mirrors and volumes belong to the node program alone.
 # Written by the node program at its start; changes are overwritten.
@@ -33,7 +33,7 @@ ACTION=="remove", ENV{MESHSTOR}=="?*", GOTO="meshstor_below"
 KERNEL=="dm-*", ATTR{dm/uuid}=="MESHSTOR-VOLUME-*", GOTO="meshstor_volume"
 KERNEL=="dm-*", ATTR{dm/uuid}=="MESHSTOR-*", GOTO="meshstor_below"
 KERNEL=="nvme*", ATTRS{subsysnqn}=="nqn.2025-12.io.meshstor:*", GOTO="meshstor_below"
-KERNEL=="md1[0-9][0-9][0-9][0-9]", GOTO="meshstor_below"
+KERNEL=="md_ms*", GOTO="meshstor_below"
 GOTO="meshstor_end"
 
 LABEL="meshstor_volume"

@@ -2,8 +2,8 @@
 import type { HostAction } from "../../core/action.ts";
 import { node, windowOf } from "../block.ts";
 import { orStop } from "./stop.ts";
-import { arrayByUUID, readMember, withFreeArray, writeMd } from "./sysfs.ts";
-import { mdadm, mdadmUUID } from "./tool.ts";
+import { arrayByUUID, arrayDevice, readMember, writeMd } from "./sysfs.ts";
+import { mdadm, mdadmUUID, newPath } from "./tool.ts";
 import { checkArray, checkMember, runningArray } from "./verify.ts";
 
 type AssembleMirror = Extract<HostAction, { kind: "AssembleMirror" }>;
@@ -19,18 +19,17 @@ export async function assembleMirror(action: AssembleMirror): Promise<void> {
   }
   // I1: what a superblock allows is looked at before the array starts, not after its first write.
   for (const name of names) await checkMember(name, action.arrayUUID);
-  await withFreeArray((device) =>
-    orStop(device, async () => {
-      await assembleOn(device, action.arrayUUID, names);
-      checkArray(device, await runningArray(device), action.arrayUUID, names);
-      await setWriteMostly(device, windows);
-    }),
-  );
+  const device = arrayDevice(action.arrayUUID);
+  await orStop(device, async () => {
+    await assembleOn(device, action.arrayUUID, names);
+    checkArray(device, await runningArray(device), action.arrayUUID, names);
+    await setWriteMostly(device, windows);
+  });
 }
 
 /** `mdadm --assemble --run` of the named windows; makes a read-auto array writable. */
 export async function assembleOn(device: string, arrayUUID: string, windows: readonly string[]): Promise<void> {
-  await mdadm(["--assemble", node(device), "--run", `--uuid=${mdadmUUID(arrayUUID)}`, ...windows.map(node)]);
+  await mdadm(["--assemble", newPath(device), "--run", `--uuid=${mdadmUUID(arrayUUID)}`, ...windows.map(node)]);
   const state = await runningArray(device);
   if (state.arrayState === "read-auto" || state.arrayState === "readonly") await mdadm(["--readwrite", node(device)]);
 }

@@ -7,8 +7,8 @@ import { isZero, readDirect } from "../direct-io.ts";
 import { assembleOn, setWriteMostly } from "./assemble.ts";
 import { clearLogicalBlockSize, readSuperblock } from "./raw.ts";
 import { parseSuperblock } from "./superblock.ts";
-import { arrayByUUID, withFreeArray } from "./sysfs.ts";
-import { mdadm, mdadmUUID } from "./tool.ts";
+import { arrayByUUID, arrayDevice } from "./sysfs.ts";
+import { mdadm, mdadmUUID, newPath } from "./tool.ts";
 import { checkArray, checkMember, runningArray } from "./verify.ts";
 import { orStop, stopArray } from "./stop.ts";
 
@@ -25,12 +25,11 @@ export async function createMirror(action: CreateMirror): Promise<void> {
   const running = await arrayByUUID(action.arrayUUID);
   if (running) return verify(running, action, windows);
   for (const w of windows) await assertBlank(w.device, action.arrayUUID, action.sizeBytes);
-  await withFreeArray(async (device) => {
-    await mdadm(createArguments(device, action, windows), { deadlineMs: 60_000 });
-    await orStop(device, async () => {
-      await dropLogicalBlockSize(device, action.arrayUUID, windows);
-      await verify(device, action, windows);
-    });
+  const device = arrayDevice(action.arrayUUID);
+  await mdadm(createArguments(device, action, windows), { deadlineMs: 60_000 });
+  await orStop(device, async () => {
+    await dropLogicalBlockSize(device, action.arrayUUID, windows);
+    await verify(device, action, windows);
   });
 }
 
@@ -40,7 +39,7 @@ function createArguments(device: string, action: CreateMirror, windows: { device
   const vacant = Array.from({ length: action.slots - windows.length }, () => "missing");
   const mark = remote.length > 0 ? ["--write-mostly"] : [];
   return [
-    "--create", node(device), "--run", "--metadata=1.2", "--level=1", `--raid-devices=${action.slots}`, "--assume-clean",
+    "--create", newPath(device), "--run", "--metadata=1.2", "--level=1", `--raid-devices=${action.slots}`, "--assume-clean",
     "--bitmap=internal", `--bitmap-chunk=${action.bitmapChunkBytes / 1024}K`, `--data-offset=${MD_DATA_OFFSET / 1024}K`,
     `--size=${action.sizeBytes / 1024}K`, "--homehost=any", `--name=${action.name}`, `--uuid=${mdadmUUID(action.arrayUUID)}`,
     ...local, ...mark, ...remote, ...vacant,

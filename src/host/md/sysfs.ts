@@ -1,9 +1,7 @@
 /** MD as sysfs shows it (reads take no array lock, Z4), and writes through a child with a deadline (they do take it, Z1). */
-import { MeshStorError } from "../../base/errors.ts";
 import { sysBlock } from "../block.ts";
 import { runOk } from "../exec.ts";
 import { listDir, readAttribute, ROOTS } from "../files.ts";
-import { serially } from "../serial.ts";
 
 export interface MemberState {
   /** Kernel name. */
@@ -19,6 +17,20 @@ export interface ArrayState {
   syncAction: string;
   hasBitmap: boolean;
   members: MemberState[];
+}
+
+/**
+ * Kernel name of our array: by name, not by number, so that it follows from its UUID, two callers never
+ * meet on a free number, and the udev rule knows it (mdadm takes numbers up to 127 only). A disk's name
+ * has at most 31 characters.
+ */
+export function arrayDevice(arrayUUID: string): string {
+  return `md_ms${arrayUUID.replaceAll("-", "").slice(0, 24)}`;
+}
+
+/** True for the kernel name of an MD array, numbered or named. */
+export function isArray(device: string): boolean {
+  return /^md(\d+$|_)/.test(device);
 }
 
 function md(device: string, attribute: string): string {
@@ -56,7 +68,7 @@ export function parseFlags(text: string): string[] {
 
 /** Kernel name of the running array with this UUID, else null. */
 export async function arrayByUUID(uuid: string): Promise<string | null> {
-  const devices = (await listDir(`${ROOTS.sys}/block`)).filter((d) => /^md\d+$/.test(d));
+  const devices = (await listDir(`${ROOTS.sys}/block`)).filter(isArray);
   for (const device of devices) if ((await readAttribute(md(device, "uuid"))) === uuid && (await readAttribute(md(device, "array_state"))) !== "clear") return device;
   return null;
 }
@@ -65,28 +77,4 @@ export async function arrayByUUID(uuid: string): Promise<string | null> {
 export async function writeMd(array: string, attribute: string, value: string, deadlineMs = 10_000): Promise<void> {
   const argv = ["dd", `of=${md(array, attribute)}`, "status=none", "bs=4096", "count=1", "iflag=fullblock", "conv=notrunc,nocreat"];
   await runOk(argv, { deadlineMs, stdin: value, lane: array });
-}
-
-/** Minors taken by this process for arrays that the kernel does not show yet. */
-const reserved = new Set<string>();
-/** Far above mdadm's own range (127 down, then 511 down), so that ours are told by their number (udev-rule.ts). */
-const FIRST_MINOR = 10_000;
-const LAST_MINOR = 19_999;
-
-/** Runs `work` with the name of a free array device (md10000 …), which no other caller gets meanwhile. */
-export async function withFreeArray<T>(work: (device: string) => Promise<T>): Promise<T> {
-  const device = await serially("md-minor", async () => {
-    for (let minor = FIRST_MINOR; minor <= LAST_MINOR; minor += 1) {
-      const name = `md${minor}`;
-      if (reserved.has(name) || (await readArray(name)) !== null) continue;
-      reserved.add(name);
-      return name;
-    }
-    throw new MeshStorError("CommandFailed", `all MD devices from md${FIRST_MINOR} to md${LAST_MINOR} are in use`);
-  });
-  try {
-    return await work(device);
-  } finally {
-    reserved.delete(device);
-  }
 }

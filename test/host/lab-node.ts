@@ -1,0 +1,59 @@
+/** A guest of the lab with the host layer's program in it. */
+import assert from "node:assert/strict";
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { HostAction } from "../../src/core/action.ts";
+import type { HostSnapshot } from "../../src/core/observed.ts";
+import { GiB } from "../../src/base/units.ts";
+import { Lab } from "../../lab/cluster.ts";
+import type { Guest } from "../../lab/guest/guest.ts";
+import { bundle } from "../../tools/bundle.ts";
+import type { Done, Request, Response } from "./program.ts";
+
+/** Two guests, each with a 512-byte drive that has Write Zeroes and a 4096-byte one that has not. */
+export async function createHostLab(kernel: string, cmdline: string): Promise<Lab> {
+  const drives = [{ size: 4 * GiB }, { size: 2 * GiB, sectorSize: 4096 as const, writeZeroes: false }];
+  const lab = await Lab.create({ kernel, nodes: ["n1", "n2"].map((name) => ({ name, drives, cmdline })) });
+  const file = join(mkdtempSync(join(tmpdir(), "host-lab-")), "program.mjs");
+  await bundle("test/host/program.ts", file);
+  lab.share("program.mjs", file);
+  return lab;
+}
+
+export class HostNode {
+  readonly guest: Guest;
+  readonly uid: string;
+  readonly address: string;
+
+  constructor(lab: Lab, name: string) {
+    this.guest = lab.guest(name);
+    this.uid = `99999999-0000-4000-8000-0000000000${name === "n1" ? "01" : "02"}`;
+    this.address = lab.net.addresses(name).ipv4;
+  }
+
+  /** Runs the program with a request. */
+  async call(request: Omit<Request, "nodeUID">): Promise<Response> {
+    const result = await this.guest.exec(["node", "/lab/share/program.mjs"], { stdin: JSON.stringify({ nodeUID: this.uid, ...request }), timeoutMs: 180_000 });
+    return JSON.parse(result.stdout) as Response;
+  }
+
+  /** Carries the actions out one after the other; any error fails the test. */
+  async apply(...actions: HostAction[]): Promise<Done[]> {
+    const { done } = await this.call({ actions });
+    for (const d of done) assert.equal(d.error, null, `${d.kind}: ${JSON.stringify(d.error)}`);
+    if (process.env["VERBOSE"]) process.stderr.write(`${this.guest.name} ${done.map((d) => `${d.kind} ${d.ms} ms`).join(", ")}\n`);
+    return done;
+  }
+
+  /** Carries one action out that must be refused; returns how. */
+  async refused(action: HostAction): Promise<{ code: string; message: string }> {
+    const error = (await this.call({ actions: [action] })).done[0]!.error;
+    assert.ok(error !== null, `${action.kind} was carried out`);
+    return error;
+  }
+
+  async observe(): Promise<HostSnapshot> {
+    return (await this.call({})).snapshot;
+  }
+}
