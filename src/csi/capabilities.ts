@@ -8,6 +8,8 @@ export interface MountWish {
   fsType: "xfs";
   mountFlags: string[];
   readOnly: boolean;
+  /** One target at a time (ReadWriteOncePod). */
+  exclusive: boolean;
 }
 
 const OFFERED_MODES: ReadonlySet<Mode> = new Set([Mode.SINGLE_NODE_WRITER, Mode.SINGLE_NODE_SINGLE_WRITER, Mode.SINGLE_NODE_MULTI_WRITER]);
@@ -59,7 +61,12 @@ export function checkCapability(capability: VolumeCapability | undefined, field:
   const refusal = refusalOf(capability, field);
   if (refusal !== null) throw new MeshStorError("UnsupportedCapability", refusal);
   const mountFlags = capability.accessType.case === "mount" ? capability.accessType.value.mountFlags : [];
-  return { fsType: "xfs", mountFlags: mountFlags.filter((flag) => flag !== "rw" && flag !== "ro"), readOnly: mountFlags.includes("ro") };
+  return {
+    fsType: "xfs",
+    mountFlags: mountFlags.filter((flag) => flag !== "rw" && flag !== "ro"),
+    readOnly: mountFlags.includes("ro"),
+    exclusive: capability.accessMode.mode === Mode.SINGLE_NODE_SINGLE_WRITER,
+  };
 }
 
 /** Reads a list of capabilities, all of which must be offered. @throws MeshStorError see {@link checkCapability}. */

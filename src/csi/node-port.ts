@@ -20,6 +20,8 @@ export interface PublishRequest {
   stagingPath: string;
   targetPath: string;
   readOnly: boolean;
+  /** No other target of this volume may exist on the node (ReadWriteOncePod); refused with TargetInUse otherwise. */
+  exclusive: boolean;
 }
 export interface UnpublishRequest {
   volumeID: string;

@@ -38,12 +38,14 @@ test("what is asked reaches the agent as it was checked", async () => {
     const volumeCapability = capability(Mode.SINGLE_NODE_MULTI_WRITER, "xfs", ["noatime", "ro", "logbsize=256k"]);
     await client.call("nodeStageVolume", { volumeId: ID, stagingTargetPath: `${STAGING}/`, volumeCapability });
     await client.call("nodePublishVolume", { volumeId: ID, stagingTargetPath: STAGING, targetPath: TARGET, volumeCapability: capability(), readonly: true });
+    await client.call("nodePublishVolume", { volumeId: ID, stagingTargetPath: STAGING, targetPath: TARGET, volumeCapability: capability(Mode.SINGLE_NODE_SINGLE_WRITER) });
     await client.call("nodeUnpublishVolume", { volumeId: ID, targetPath: TARGET });
     await client.call("nodeUnstageVolume", { volumeId: ID, stagingTargetPath: STAGING });
   });
   assert.deepEqual(calls, [
     ["stage", { volumeID: ID, stagingPath: STAGING, fsType: "xfs", mountFlags: ["noatime", "logbsize=256k"], readOnly: true }],
-    ["publish", { volumeID: ID, stagingPath: STAGING, targetPath: TARGET, readOnly: true }],
+    ["publish", { volumeID: ID, stagingPath: STAGING, targetPath: TARGET, readOnly: true, exclusive: false }],
+    ["publish", { volumeID: ID, stagingPath: STAGING, targetPath: TARGET, readOnly: false, exclusive: true }],
     ["unpublish", { volumeID: ID, targetPath: TARGET }],
     ["unstage", { volumeID: ID, stagingPath: STAGING }],
   ]);
@@ -105,6 +107,12 @@ test("bad arguments: one code each, a sentence with the field, and the agent is 
       ["unpublish without target", () => client.call("nodeUnpublishVolume", { volumeId: ID }), "INVALID_ARGUMENT", /^target_path is missing/],
       ["unstage without path", () => client.call("nodeUnstageVolume", { volumeId: ID }), "INVALID_ARGUMENT", /^staging_target_path is missing/],
       ["stats without path", () => client.call("nodeGetVolumeStats", { volumeId: ID }), "INVALID_ARGUMENT", /^volume_path is missing/],
+      [
+        "stats of a relative path",
+        () => client.call("nodeGetVolumeStats", { volumeId: ID, volumePath: "some/path" }),
+        "NOT_FOUND",
+        /^volume pvc-1 is not mounted there: volume_path "some\/path"/,
+      ],
       ["expand", () => client.call("nodeExpandVolume", { volumeId: ID }), "UNIMPLEMENTED", /./],
     ];
     for (const [name, call, code, details] of cases) {

@@ -1,6 +1,6 @@
 /** CSI Node: checks arguments, keeps one operation per volume, and hands over to the agent. */
 import { VOLUME_TOPOLOGY_KEY } from "../api/names.ts";
-import { MeshStorError } from "../base/errors.ts";
+import { asMeshStorError, MeshStorError } from "../base/errors.ts";
 import { type BoundService, bindService } from "./adapter.ts";
 import { checkCapability } from "./capabilities.ts";
 import { checkApart, checkPath, checkVolumeID } from "./checks.ts";
@@ -17,8 +17,8 @@ export function nodeService(port: NodePort): BoundService {
     nodeStageVolume: async (request, signal) => {
       const volumeID = checkVolumeID(request.volumeId);
       const stagingPath = checkPath("staging_target_path", request.stagingTargetPath);
-      const wish = checkCapability(request.volumeCapability, "volume_capability");
-      await locks.run(volumeID, "NodeStageVolume", () => port.stage({ volumeID, stagingPath, ...wish }, signal));
+      const { fsType, mountFlags, readOnly } = checkCapability(request.volumeCapability, "volume_capability");
+      await locks.run(volumeID, "NodeStageVolume", () => port.stage({ volumeID, stagingPath, fsType, mountFlags, readOnly }, signal));
       return {};
     },
     nodeUnstageVolume: async (request, signal) => {
@@ -35,7 +35,7 @@ export function nodeService(port: NodePort): BoundService {
       const stagingPath = checkPath("staging_target_path", request.stagingTargetPath);
       checkApart({ field: "target_path", path: targetPath }, { field: "staging_target_path", path: stagingPath });
       const readOnly = request.readonly || wish.readOnly;
-      await locks.run(volumeID, "NodePublishVolume", () => port.publish({ volumeID, stagingPath, targetPath, readOnly }, signal));
+      await locks.run(volumeID, "NodePublishVolume", () => port.publish({ volumeID, stagingPath, targetPath, readOnly, exclusive: wish.exclusive }, signal));
       return {};
     },
     nodeUnpublishVolume: async (request, signal) => {
@@ -46,7 +46,7 @@ export function nodeService(port: NodePort): BoundService {
     },
     nodeGetVolumeStats: async (request, signal) => {
       const volumeID = checkVolumeID(request.volumeId);
-      const volumePath = checkPath("volume_path", request.volumePath);
+      const volumePath = checkMountedPath(volumeID, request.volumePath);
       const stats = await port.stats({ volumeID, volumePath }, signal);
       return {
         usage: [usage(stats.bytes, VolumeUsage_Unit.BYTES), usage(stats.inodes, VolumeUsage_Unit.INODES)],
@@ -59,6 +59,16 @@ export function nodeService(port: NodePort): BoundService {
       return { nodeId: nodeID, maxVolumesPerNode: BigInt(maxVolumes), accessibleTopology: { segments: { [VOLUME_TOPOLOGY_KEY]: nodeID, ...topology } } };
     },
   });
+}
+
+/** A path at which a volume can be; at any other there is none, which CSI wants to hear as NOT_FOUND. */
+function checkMountedPath(volumeID: string, path: string): string {
+  if (path === "") throw new MeshStorError("InvalidParameter", "volume_path is missing");
+  try {
+    return checkPath("volume_path", path);
+  } catch (error) {
+    throw new MeshStorError("VolumeNotFound", `volume ${volumeID} is not mounted there: ${asMeshStorError(error).message}`);
+  }
 }
 
 function usage({ total, used, available }: Usage, unit: VolumeUsage_Unit) {

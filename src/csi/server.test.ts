@@ -73,7 +73,7 @@ test("the signal aborts before the caller's deadline, so that a sentence is sent
     return {};
   };
   await withServer(Identity, probing(probe), async (client) => {
-    const answer = await refusalOf(client.call("probe", {}, { deadline: Date.now() + 1000 }));
+    const answer = await refusalOf(client.call("probe", {}, { deadline: Date.now() + 3000 }));
     assert.equal(answer.code, "DEADLINE_EXCEEDED");
     assert.match(answer.details, /^Probe did not end before the caller's deadline\. The sentence says/);
   });
@@ -132,10 +132,10 @@ test("told to stop, the server lets calls end, interrupts those that do not, and
   let n = 0;
   const probe = async (_: unknown, signal: AbortSignal) => {
     n += 1;
-    await sleep(n === 1 ? 100 : 60_000, undefined, { signal });
+    await sleep(n === 1 ? 200 : 60_000, undefined, { signal });
     return { ready: true };
   };
-  const server = await serve({ endpoint: `unix://${path}`, services: [probing(probe)], log: silentLogger, signal: stop.signal, drainMs: 300 });
+  const server = await serve({ endpoint: `unix://${path}`, services: [probing(probe)], log: silentLogger, signal: stop.signal, drainMs: 1500 });
   const client = testClient(Identity, path);
   const quick = client.call("probe", {});
   const slow = refusalOf(client.call("probe", {}));
