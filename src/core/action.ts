@@ -39,7 +39,16 @@ export type HostAction =
    */
   | { kind: "StampLabel"; devices: { partitionUUID: string; mirror: number; device: string; generation: number }[]; volumeUID: string; epoch: number; atStart: boolean }
   /** First making of a mirror on blank, identical members. */
-  | { kind: "CreateMirror"; mirror: number; arrayUUID: string; name: string; slots: number; members: { partitionUUID: string; local: boolean }[]; sizeBytes: number; bitmapChunkBytes: number }
+  | {
+      kind: "CreateMirror";
+      mirror: number;
+      arrayUUID: string;
+      name: string;
+      slots: number;
+      members: { partitionUUID: string; local: boolean }[];
+      sizeBytes: number;
+      bitmapChunkBytes: number;
+    }
   /** Assembles exactly these members, never by scanning, never by force (I3). */
   | { kind: "AssembleMirror"; mirror: number; arrayUUID: string; name: string; members: { partitionUUID: string; local: boolean }[] }
   /** SET_DISK_FAULTY through `mdadm --fail`; only after RecordOut (I1, Z1). */
@@ -100,14 +109,51 @@ export type ActionKind = Action["kind"];
 
 /** Kinds whose decision needs a linearizable read of the volume (I2: cut, export, assemble, release, wipe). */
 export const ALL_HOST_KINDS = [
-  "CreatePartition", "ZeroPartition", "WipePartition", "DeletePartition", "CutExport", "CreateExport", "Connect", "Disconnect",
-  "OpenWindow", "CloseWindow", "StampLabel", "CreateMirror", "AssembleMirror", "FailMember", "RemoveMember", "ReAddMember",
-  "AddMember", "ShrinkMirror", "SetWriteMostly", "StopMirror", "CreateVolumeDevice", "RemoveVolumeDevice", "MakeFilesystem",
-  "MountStage", "UnmountStage", "MountPublish", "UnmountPublish",
+  "CreatePartition",
+  "ZeroPartition",
+  "WipePartition",
+  "DeletePartition",
+  "CutExport",
+  "CreateExport",
+  "Connect",
+  "Disconnect",
+  "OpenWindow",
+  "CloseWindow",
+  "StampLabel",
+  "CreateMirror",
+  "AssembleMirror",
+  "FailMember",
+  "RemoveMember",
+  "ReAddMember",
+  "AddMember",
+  "ShrinkMirror",
+  "SetWriteMostly",
+  "StopMirror",
+  "CreateVolumeDevice",
+  "RemoveVolumeDevice",
+  "MakeFilesystem",
+  "MountStage",
+  "UnmountStage",
+  "MountPublish",
+  "UnmountPublish",
 ] as const satisfies readonly HostAction["kind"][];
 export const ALL_RECORD_KINDS = [
-  "RecordCreated", "RecordFaulty", "RecordDeleted", "RecordExport", "RecordClaim", "RecordMirrorCreated", "RecordOut", "RecordJoining", "RecordIn",
-  "RecordDetached", "RecordRequestLocal", "RecordRetire", "RecordRetired", "RecordFilesystem", "RecordFormatted", "RecordRelease",
+  "RecordCreated",
+  "RecordFaulty",
+  "RecordDeleted",
+  "RecordExport",
+  "RecordClaim",
+  "RecordMirrorCreated",
+  "RecordOut",
+  "RecordJoining",
+  "RecordIn",
+  "RecordDetached",
+  "RecordRequestLocal",
+  "RecordRetire",
+  "RecordRetired",
+  "RecordFilesystem",
+  "RecordFormatted",
+  "RecordRelease",
 ] as const satisfies readonly RecordAction["kind"][];
 export const ACTION_KINDS: readonly ActionKind[] = [...ALL_HOST_KINDS, ...ALL_RECORD_KINDS];
 

@@ -2,8 +2,8 @@
 import { PARTITION_OVERHEAD } from "../base/layout.ts";
 import type { RecordAction } from "./action.ts";
 import { fit, holesOf } from "./gpt-fit.ts";
-import type { PlanInput } from "./plan.ts";
-import { mirrorSize } from "./plan-start.ts";
+import type { PlanInput } from "./plan-types.ts";
+import { mirrorSize } from "./sizes.ts";
 import type { VolumeView } from "./view.ts";
 
 /**

@@ -4,9 +4,10 @@
  */
 import type { Action } from "./action.ts";
 import { localCopy } from "./local-copy.ts";
-import type { Plan, PlanInput } from "./plan.ts";
-import { act, NOTHING, wait } from "./plan.ts";
-import { connectAction, openWindow, slotsOf } from "./plan-start.ts";
+import type { Plan, PlanInput } from "./plan-types.ts";
+import { act, NOTHING, wait } from "./plan-types.ts";
+import { connectAction, openWindow } from "./plan-start.ts";
+import { slotsOf } from "./sizes.ts";
 import type { MemberView, MirrorView, VolumeView } from "./view.ts";
 
 export function planHeal(view: VolumeView, input: PlanInput): Plan {
@@ -23,7 +24,9 @@ function healMirror(view: VolumeView, mirror: MirrorView, input: PlanInput): Pla
   if (entered.length > 0 && array.syncAction === "idle") return enter(view, mirror, entered, input);
   const preference = mirror.members.filter((m) => m.inArray && !m.inArray.flags.includes("faulty") && m.inArray.flags.includes("write_mostly") === m.local);
   if (preference.length > 0)
-    return act(...preference.map((m): Action => ({ kind: "SetWriteMostly", device: array.device, window: m.window!.device, writeMostly: !m.local, why: "reads go to the local member" })));
+    return act(
+      ...preference.map((m): Action => ({ kind: "SetWriteMostly", device: array.device, window: m.window!.device, writeMostly: !m.local, why: "reads go to the local member" })),
+    );
   const connects = mirror.members.map((m) => connectAction(view, m)).filter((a) => a !== null);
   if (connects.length > 0) return act(...connects);
   if (array.syncAction !== "idle") return wait(`mirror ${mirror.index} resyncs`);
@@ -72,7 +75,12 @@ function join(view: VolumeView, mirror: MirrorView, m: MemberView, input: PlanIn
   const byBitmap = m.record.outSince !== undefined && array.hasBitmap && growTo === null && survivor !== undefined && !input.session.fullRebuild.includes(m.uuid);
   const common = { device: array.device, partitionUUID: m.uuid, window: m.window.device, local: m.local };
   if (byBitmap) return act({ kind: "ReAddMember", ...common, arrayUUID: mirror.arrayUUID, survivorWindow: survivor.window!.device, why: "the bitmaps say what it misses (I5)" });
-  return act({ kind: "AddMember", ...common, growTo, why: growTo ? "a copy is added before another leaves: never degraded" : "rebuilt in full: no bitmap says what it misses (I5)" });
+  return act({
+    kind: "AddMember",
+    ...common,
+    growTo,
+    why: growTo ? "a copy is added before another leaves: never degraded" : "rebuilt in full: no bitmap says what it misses (I5)",
+  });
 }
 
 /** A slot that a replaced member left is taken away again, if no absent member still counts on the bitmap. */
@@ -99,7 +107,9 @@ function planCopies(view: VolumeView, input: PlanInput): Plan {
   const absent = [...present].filter((n) => !complete.includes(n));
   const leaving = absent[0] ?? (complete.length > wanted ? complete.filter((n) => n !== input.me.nodeName).at(-1) : undefined);
   if (leaving === undefined || present.size <= wanted) return NOTHING;
-  const members = view.members.filter((m) => m.record.nodeID === leaving && m.record.state !== "Deleting").map((m) => ({ partitionUUID: m.uuid, mirror: m.mirror, attach: m.connection?.attach ?? null }));
+  const members = view.members
+    .filter((m) => m.record.nodeID === leaving && m.record.state !== "Deleting")
+    .map((m) => ({ partitionUUID: m.uuid, mirror: m.mirror, attach: m.connection?.attach ?? null }));
   return act({ kind: "RecordRetire", members, why: `${wanted} copies are in sync without the one on node ${leaving}` });
 }
 

@@ -2,7 +2,7 @@
 import { exportNQN, hostNQN, partitionLabel } from "../api/names.ts";
 import type { Action } from "./action.ts";
 import { fit } from "./gpt-fit.ts";
-import type { Plan, PlanInput } from "./plan.ts";
+import type { Plan, PlanInput } from "./plan-types.ts";
 import { mayBeWiped } from "./record.ts";
 import type { MemberView, VolumeView } from "./view.ts";
 
@@ -43,8 +43,7 @@ function planCreate(view: VolumeView, member: MemberView, input: PlanInput): Act
       : { kind: "RecordFaulty", partitionUUID: uuid, message: `drive ${record.drive} is not on node ${record.nodeID}`, why: "the drive is gone" };
   }
   const start = fit(table, record.sizeBytes);
-  if (start === null)
-    return { kind: "RecordFaulty", partitionUUID: uuid, message: `drive ${record.drive} has no hole of ${record.sizeBytes} bytes`, why: "the space is gone" };
+  if (start === null) return { kind: "RecordFaulty", partitionUUID: uuid, message: `drive ${record.drive} has no hole of ${record.sizeBytes} bytes`, why: "the space is gone" };
   return {
     kind: "CreatePartition",
     partitionUUID: uuid,

@@ -9,14 +9,23 @@ export interface PublishPlan {
 }
 
 /** `device`: kernel name of the volume device on this node, null if there is none. */
-export function planPublish(mounts: readonly Mount[], device: string | null, request: { volumeID: string; stagingPath: string; targetPath: string; readOnly: boolean }): PublishPlan {
+export function planPublish(
+  mounts: readonly Mount[],
+  device: string | null,
+  request: { volumeID: string; stagingPath: string; targetPath: string; readOnly: boolean },
+): PublishPlan {
   const staged = mounts.find((m) => m.target === request.stagingPath && device !== null && m.device === device);
   if (!staged) return { action: null, refusal: { code: "NotStaged", message: `volume ${request.volumeID} is not staged at ${request.stagingPath}` } };
   const there = mounts.filter((m) => m.target === request.targetPath).at(-1);
-  if (!there) return { action: { kind: "MountPublish", source: request.stagingPath, target: request.targetPath, readOnly: request.readOnly, why: "published to a pod" }, refusal: null };
-  if (there.device !== device) return { action: null, refusal: { code: "TargetInUse", message: `target path ${request.targetPath} is used by another mount (${there.device || there.fsType})` } };
+  if (!there)
+    return { action: { kind: "MountPublish", source: request.stagingPath, target: request.targetPath, readOnly: request.readOnly, why: "published to a pod" }, refusal: null };
+  if (there.device !== device)
+    return { action: null, refusal: { code: "TargetInUse", message: `target path ${request.targetPath} is used by another mount (${there.device || there.fsType})` } };
   if (there.readOnly !== (request.readOnly || staged.readOnly))
-    return { action: null, refusal: { code: "VolumeIncompatible", message: `volume ${request.volumeID} is published at ${request.targetPath} ${there.readOnly ? "read-only" : "writable"} already` } };
+    return {
+      action: null,
+      refusal: { code: "VolumeIncompatible", message: `volume ${request.volumeID} is published at ${request.targetPath} ${there.readOnly ? "read-only" : "writable"} already` },
+    };
   return { action: null, refusal: null };
 }
 

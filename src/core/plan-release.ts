@@ -11,8 +11,8 @@
  */
 import type { Action } from "./action.ts";
 import type { Connection } from "./observed.ts";
-import type { Plan, PlanInput } from "./plan.ts";
-import { act, NOTHING } from "./plan.ts";
+import type { Plan, PlanInput } from "./plan-types.ts";
+import { act, NOTHING } from "./plan-types.ts";
 import { lossKey } from "./session.ts";
 import type { MemberView, MirrorView, VolumeView } from "./view.ts";
 import { isCurrent, isLost, throughOf } from "./view.ts";

@@ -3,35 +3,18 @@
  * assemble from R, build the volume device, format once, mount (I2, I3, I6). Pure.
  */
 import { exportNQN, volumeDeviceName } from "../api/names.ts";
-import type { VolumeSpec } from "../api/volume.ts";
 import { LABEL_AREA, PARTITION_OVERHEAD } from "../base/layout.ts";
 import type { Action } from "./action.ts";
 import { localCopy } from "./local-copy.ts";
-import type { Plan, PlanInput } from "./plan.ts";
-import { act, NOTHING, refusePlan, wait } from "./plan.ts";
+import type { Plan, PlanInput } from "./plan-types.ts";
+import { act, NOTHING, refusePlan, wait } from "./plan-types.ts";
+import { bitmapChunk, mirrorSize, slotsOf } from "./sizes.ts";
 import type { MemberView, MirrorView, VolumeView } from "./view.ts";
+
+export { bitmapChunk } from "./sizes.ts";
 
 /** How long a start waits for a recorded member before it goes on without it (after recording it out). */
 export const START_WAIT_MS = 15_000;
-
-/** Copies are slots: one copy still has a second, vacant one, through which it can move. */
-export function slotsOf(spec: VolumeSpec): number {
-  return Math.max(2, spec.numberOfCopies);
-}
-
-/** Size of one mirror in bytes: its share of the volume. */
-export function mirrorSize(spec: VolumeSpec): number {
-  return Math.ceil(spec.capacityBytes / spec.drivesPerCopy / (1024 * 1024)) * 1024 * 1024;
-}
-
-/** Write-intent chunk: mdadm's own default of 64 MiB from 8 GiB on, finer below so that a resync copies less. */
-export function bitmapChunk(sizeBytes: number): number {
-  const MiB = 1024 * 1024;
-  const wanted = sizeBytes / 128;
-  let chunk = MiB;
-  while (chunk < wanted && chunk < 64 * MiB) chunk *= 2;
-  return chunk;
-}
 
 export function planStart(view: VolumeView, input: PlanInput): Plan {
   const assembled = view.mirrors.every((m) => m.array !== null && m.created) && view.mirrors.length > 0;
@@ -75,14 +58,18 @@ function reclaim(view: VolumeView, anyArray: boolean): Plan {
   const windows = view.members.filter((m) => m.window !== null);
   if (windows.length > 0) return act(...windows.map((m): Action => ({ kind: "CloseWindow", partitionUUID: m.uuid, why: "left by an assembly that was not finished" })));
   const connections = view.members.flatMap((m) => m.connections);
-  if (connections.length > 0) return act(...connections.map((c): Action => ({ kind: "Disconnect", controller: c.controller, nqn: c.nqn, why: "of an assembly that was not finished" })));
+  if (connections.length > 0)
+    return act(...connections.map((c): Action => ({ kind: "Disconnect", controller: c.controller, nqn: c.nqn, why: "of an assembly that was not finished" })));
   return act({ kind: "RecordClaim", why: "every assembly takes a new epoch (I2)" });
 }
 
 function planAssemble(view: VolumeView, input: PlanInput): Plan {
   const local = view.members.find((m) => m.local && m.recorded && m.exports.length > 0);
   if (local) return wait(`the export of partition ${local.uuid} to the former owner is withdrawn`);
-  const connects = view.members.filter((m) => m.recorded).map((m) => connectAction(view, m)).filter((a) => a !== null);
+  const connects = view.members
+    .filter((m) => m.recorded)
+    .map((m) => connectAction(view, m))
+    .filter((a) => a !== null);
   const plans = view.mirrors.map((mirror) => (mirror.array ? adoptOne(mirror) : assembleOne(view, mirror, input)));
   const actions = [...connects, ...plans.flatMap((p) => p.actions)];
   return { actions: dedupe(actions), waits: plans.flatMap((p) => p.waits), refusal: plans.find((p) => p.refusal)?.refusal ?? null, done: false };
@@ -116,7 +103,9 @@ function assembleOne(view: VolumeView, mirror: MirrorView, input: PlanInput): Pl
   const alone = view.status.owner!.start === "Unclean" && mirror.created;
   const names = [...new Set(missing.map((m) => m.record.nodeID))].join(", ");
   if (reachable.length === 0)
-    return patient ? wait(`node ${names} exports its member of mirror ${mirror.index}`) : refusePlan("NoGoodCopy", `mirror ${mirror.index} of volume ${view.name}: the last good copy is on node ${names}, which does not answer`);
+    return patient
+      ? wait(`node ${names} exports its member of mirror ${mirror.index}`)
+      : refusePlan("NoGoodCopy", `mirror ${mirror.index} of volume ${view.name}: the last good copy is on node ${names}, which does not answer`);
   const chosen = alone ? [reachable.find((m) => m.local) ?? reachable[0]!] : reachable;
   if (!alone && missing.length > 0 && patient) return wait(`node ${names} exports its member of mirror ${mirror.index}`);
   const out = R.filter((m) => !chosen.includes(m));
@@ -144,7 +133,17 @@ function prepare(view: VolumeView, mirror: MirrorView, chosen: MemberView[], inp
   const name = `${view.uid.slice(0, 18)}-m${mirror.index}`;
   if (mirror.created) return act({ kind: "AssembleMirror", mirror: mirror.index, arrayUUID: mirror.arrayUUID, name, members, why: "assembled from R, never by scanning (I3)" });
   const sizeBytes = mirrorSize(view.volume.spec);
-  return act({ kind: "CreateMirror", mirror: mirror.index, arrayUUID: mirror.arrayUUID, name, slots: slotsOf(view.volume.spec), members, sizeBytes, bitmapChunkBytes: bitmapChunk(sizeBytes), why: "first making, on identical members (I7)" });
+  return act({
+    kind: "CreateMirror",
+    mirror: mirror.index,
+    arrayUUID: mirror.arrayUUID,
+    name,
+    slots: slotsOf(view.volume.spec),
+    members,
+    sizeBytes,
+    bitmapChunkBytes: bitmapChunk(sizeBytes),
+    why: "first making, on identical members (I7)",
+  });
 }
 
 /** The window leaves out the label area and ends where the member's share of the array ends. */
@@ -165,7 +164,15 @@ function planMount(view: VolumeView, input: PlanInput): Plan {
   if (!filesystem) return act({ kind: "RecordFilesystem", why: "the filesystem's UUID is recorded before mkfs (I6)" });
   if (!filesystem.formattedAt) {
     if (input.session.formatted) return act({ kind: "RecordFormatted", why: "mkfs has ended" });
-    return act({ kind: "MakeFilesystem", device, fsType: "xfs", uuid: filesystem.uuid, sectorSize: spec.sectorSize ?? 4096, stripes: spec.drivesPerCopy, why: "the volume was never formatted (I6)" });
+    return act({
+      kind: "MakeFilesystem",
+      device,
+      fsType: "xfs",
+      uuid: filesystem.uuid,
+      sectorSize: spec.sectorSize ?? 4096,
+      stripes: spec.drivesPerCopy,
+      why: "the volume was never formatted (I6)",
+    });
   }
   const { stagingPath, mountFlags, readOnly } = input.intent;
   if (view.mounts.some((m) => m.target === stagingPath)) return { ...NOTHING, done: true };

@@ -1,7 +1,7 @@
 /** From a mounted volume to nothing: unmount, volume device, arrays, windows, connections, record (I8). Pure. */
 import type { Action } from "./action.ts";
-import type { Plan, PlanInput } from "./plan.ts";
-import { act, NOTHING, refusePlan } from "./plan.ts";
+import type { Plan, PlanInput } from "./plan-types.ts";
+import { act, NOTHING, refusePlan } from "./plan-types.ts";
 import type { VolumeView } from "./view.ts";
 import { isLost } from "./view.ts";
 
@@ -21,7 +21,8 @@ function takeDown(view: VolumeView): Plan | null {
   if (view.mounts.length > 0) return act(...view.mounts.map((m): Action => ({ kind: "UnmountStage", target: m.target, why: "unstaged" })));
   if (view.device) return act({ kind: "RemoveVolumeDevice", name: view.device.name, why: "nothing is mounted from it" });
   const arrays = view.mirrors.filter((m) => m.array !== null);
-  if (arrays.length > 0) return act(...arrays.map((m): Action => ({ kind: "StopMirror", device: m.array!.device, clean: view.mine && isClean(view), why: "the volume stops on this node" })));
+  if (arrays.length > 0)
+    return act(...arrays.map((m): Action => ({ kind: "StopMirror", device: m.array!.device, clean: view.mine && isClean(view), why: "the volume stops on this node" })));
   const windows = view.members.filter((m) => m.window !== null);
   if (windows.length > 0) return act(...windows.map((m): Action => ({ kind: "CloseWindow", partitionUUID: m.uuid, why: "its array is stopped" })));
   const connections = view.members.flatMap((m) => m.connections);

@@ -112,13 +112,7 @@ function mapMirror(status: VolumeStatus, index: number, change: (m: MirrorRecord
   return (status.mirrors ?? []).map((m) => (m.index === index ? change(m) : m));
 }
 
-function setPartition(
-  status: VolumeStatus,
-  uuid: string,
-  context: RecordContext,
-  from: PartitionRecord["state"][],
-  change: Partial<PartitionRecord>,
-): RecordResult {
+function setPartition(status: VolumeStatus, uuid: string, context: RecordContext, from: PartitionRecord["state"][], change: Partial<PartitionRecord>): RecordResult {
   const partition = findPartition(status, uuid);
   if (!partition) return refuse(`partition ${uuid} is not in the record`);
   if (partition.nodeID !== context.me.nodeName) return refuse(`partition ${uuid} is not on this node`);
@@ -197,9 +191,7 @@ function recordMirrorCreated(status: VolumeStatus, index: number, context: Recor
   return accept({
     ...status,
     mirrors: mapMirror(status, index, (m) => ({ ...m, created: true })),
-    partitions: (status.partitions ?? []).map((p) =>
-      inSync.includes(p.partitionUUID) && p.state === "Created" ? { ...p, state: "Synced" as const, updatedAt: context.now } : p,
-    ),
+    partitions: (status.partitions ?? []).map((p) => (inSync.includes(p.partitionUUID) && p.state === "Created" ? { ...p, state: "Synced" as const, updatedAt: context.now } : p)),
   });
 }
 
@@ -266,9 +258,7 @@ function recordIn(status: VolumeStatus, members: readonly MemberRef[], context: 
     next = {
       ...next,
       mirrors: mapMirror(next, member.mirror, (m) =>
-        m.inSync.includes(member.partitionUUID)
-          ? { ...m, generation: m.generation + 1 }
-          : { ...m, generation: m.generation + 1, inSync: [...m.inSync, member.partitionUUID] },
+        m.inSync.includes(member.partitionUUID) ? { ...m, generation: m.generation + 1 } : { ...m, generation: m.generation + 1, inSync: [...m.inSync, member.partitionUUID] },
       ),
       partitions: mapPartition(next, member.partitionUUID, () => ({ ...rest, state: "Synced", updatedAt: context.now })),
     };
@@ -290,11 +280,8 @@ function recordRequestLocal(
 ): RecordResult {
   const mine = (status.partitions ?? []).some((p) => p.nodeID === context.me.nodeName && p.state !== "Deleting");
   if (mine) return refuse("this node already holds a copy");
-  if (action.insteadOf === null ? !isOwner(status, context.me) : status.mirrors !== undefined || status.owner !== undefined)
-    return refuse("the volume changed hands meanwhile");
-  const kept = (status.partitions ?? []).map((p) =>
-    p.nodeID === action.insteadOf ? { ...p, state: "Deleting" as const, detached: true, updatedAt: context.now } : p,
-  );
+  if (action.insteadOf === null ? !isOwner(status, context.me) : status.mirrors !== undefined || status.owner !== undefined) return refuse("the volume changed hands meanwhile");
+  const kept = (status.partitions ?? []).map((p) => (p.nodeID === action.insteadOf ? { ...p, state: "Deleting" as const, detached: true, updatedAt: context.now } : p));
   const added = action.partitions.map((p, i) => ({
     partitionUUID: context.ids[i]!,
     nodeID: context.me.nodeName,

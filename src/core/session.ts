@@ -94,7 +94,13 @@ export function afterSuccess(session: Session, action: Action, facts: { epoch: n
         joining: [...new Set([...session.joining, action.member.partitionUUID])],
       };
     case "RecordIn":
-      return { ...session, joining: session.joining.filter((u) => !action.members.some((m) => m.partitionUUID === u)), joinFailures: without(session.joinFailures, action.members), joinNotBefore: without(session.joinNotBefore, action.members), fullRebuild: session.fullRebuild.filter((u) => !action.members.some((m) => m.partitionUUID === u)) };
+      return {
+        ...session,
+        joining: session.joining.filter((u) => !action.members.some((m) => m.partitionUUID === u)),
+        joinFailures: without(session.joinFailures, action.members),
+        joinNotBefore: without(session.joinNotBefore, action.members),
+        fullRebuild: session.fullRebuild.filter((u) => !action.members.some((m) => m.partitionUUID === u)),
+      };
     case "MakeFilesystem":
       return { ...session, formatted: true };
     case "RecordRelease":

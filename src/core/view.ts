@@ -72,9 +72,7 @@ function viewMirror(index: number, status: VolumeStatus, all: MemberView[], host
   const record = status.mirrors?.[index];
   const members = all.filter((m) => m.mirror === index);
   const windows = new Set(members.flatMap((m) => (m.window ? [m.window.device] : [])));
-  const array =
-    host.mirrors.find((a) => a.members.some((m) => windows.has(m.device))) ??
-    (record ? (host.mirrors.find((a) => a.arrayUUID === record.arrayUUID) ?? null) : null);
+  const array = host.mirrors.find((a) => a.members.some((m) => windows.has(m.device))) ?? (record ? (host.mirrors.find((a) => a.arrayUUID === record.arrayUUID) ?? null) : null);
   return { index, array, members, generation: record?.generation ?? 0, created: record?.created ?? false, arrayUUID: record?.arrayUUID ?? "" };
 }
 

@@ -1,0 +1,22 @@
+/** How big the mirrors of a volume are, and how many slots they have. Pure. */
+import type { VolumeSpec } from "../api/volume.ts";
+import { mirrorSizeBytes } from "./placement/sizes.ts";
+
+/** Copies are slots: one copy still has a second, vacant one, through which it can move. */
+export function slotsOf(spec: VolumeSpec): number {
+  return Math.max(2, spec.numberOfCopies);
+}
+
+/** Size of one mirror in bytes: its share of the volume. */
+export function mirrorSize(spec: VolumeSpec): number {
+  return mirrorSizeBytes(spec.capacityBytes, spec.drivesPerCopy);
+}
+
+/** Write-intent chunk: mdadm's own default of 64 MiB from 8 GiB on, finer below so that a resync copies less. */
+export function bitmapChunk(sizeBytes: number): number {
+  const MiB = 1024 * 1024;
+  const wanted = sizeBytes / 128;
+  let chunk = MiB;
+  while (chunk < wanted && chunk < 64 * MiB) chunk *= 2;
+  return chunk;
+}
