@@ -40,6 +40,9 @@ export class Placer {
    */
   create(request: CreateRequest, signal: AbortSignal): Promise<MeshStorVolume> {
     return this.#serialised(signal, async () => {
+      // Made by a call that was before this one in the queue: it holds the space that this one would look for.
+      const existing = await this.#deps.client.tryGet(VOLUMES, request.volumeID, { signal });
+      if (existing) return existing;
       const cluster = await this.#cluster(signal);
       const { preferredNodes, favouredNodes, parameters } = request;
       const wish = requestFor(newVolume(request), parameters.sectorSize);
