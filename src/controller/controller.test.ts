@@ -160,6 +160,16 @@ story(
 );
 
 story(
+  "the same request at the same time finds its own volume, also where there is room for one only",
+  () => new FakeCluster({ a: drives("a", 1), b: drives("b", 1) }),
+  async (cluster) => {
+    const { port } = await cluster.controller();
+    const wish = request("v1", { capacityBytes: 9 * GiB });
+    assert.deepEqual(await Promise.all([codeOf(port.create(wish, soon())), codeOf(port.create(wish, soon())), codeOf(port.create(wish, soon()))]), ["ok", "ok", "ok"]);
+  },
+);
+
+story(
   "promised space counts before the node has made the partition",
   () => new FakeCluster({ a: drives("a", 1, 3 * GiB), b: drives("b", 1, 3 * GiB) }),
   async (cluster) => {
