@@ -22,9 +22,12 @@ export type { Intent, Plan, PlanInput } from "./plan-types.ts";
 
 /** Decided on a linearizable read only, never on a watch cache (I2). */
 export const FRESH_KINDS: ReadonlySet<ActionKind> = new Set<ActionKind>([
+  "ZeroPartition",
   "CutExport",
   "CreateExport",
   "Connect",
+  "OpenWindow",
+  "CloseWindow",
   "StampLabel",
   "CreateMirror",
   "AssembleMirror",
@@ -34,11 +37,13 @@ export const FRESH_KINDS: ReadonlySet<ActionKind> = new Set<ActionKind>([
   "ReAddMember",
   "AddMember",
   "ShrinkMirror",
+  "StopMirror",
   "CreatePartition",
   "WipePartition",
   "DeletePartition",
   "MakeFilesystem",
   "CreateVolumeDevice",
+  "RemoveVolumeDevice",
 ]);
 
 export function plan(input: PlanInput): Plan {

@@ -238,6 +238,7 @@ function leave(p: PartitionRecord, wasIn: boolean, generation: number, now: stri
 function recordJoining(status: VolumeStatus, member: MemberRef, fills: boolean, context: RecordContext): RecordResult {
   const partition = findPartition(status, member.partitionUUID);
   if (!partition || partition.state === "Deleting" || partition.state === "Replacing") return refuse(`partition ${member.partitionUUID} is leaving`);
+  if (namedInR(status, member.partitionUUID)) return refuse(`partition ${member.partitionUUID} is recorded in sync already`);
   const partitions = (status.partitions ?? []).map((p) => {
     if (p.partitionUUID === member.partitionUUID) return p.state === "Syncing" ? p : { ...p, state: "Syncing" as const, updatedAt: context.now };
     if (!fills || p.mirror !== member.mirror || p.outSince === undefined) return p;

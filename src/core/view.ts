@@ -113,7 +113,11 @@ export function isLost(member: MemberView): boolean {
   return member.path === null || (member.window !== null && member.window.below !== member.path);
 }
 
-/** Name of what carries a member now; part of a loss's identity (I1). */
+/**
+ * Name of what carries a member now; part of a loss's identity (I1). The window stays from the loss to
+ * the removal, and is opened on one connection only; the connection is gone half-way.
+ */
 export function throughOf(member: MemberView): string {
-  return member.connection && !member.local ? `${member.connection.controller}:${member.connection.nqn}` : (member.window?.device ?? "none");
+  if (member.window) return member.window.device;
+  return member.connection ? `${member.connection.controller}:${member.connection.nqn}` : "none";
 }
