@@ -269,7 +269,7 @@ story("deletion: refused while a node uses it, answered at once, gone when the n
   await port.remove("v1", soon());
   await eventually("one node is clean", () => placesOf(cluster.volume("v1")).length === 1);
   await eventually("its phase says so", () => cluster.volume("v1")?.status?.phase === "Deleting");
-  assert.equal(cluster.volume("v1")?.status?.message, `being deleted: waiting for node ${away} to wipe and free its partitions`);
+  await eventually("it says who is waited for", () => cluster.volume("v1")?.status?.message === `being deleted: waiting for node ${away} to wipe and free its partitions`);
   assert.deepEqual([await port.find("v1", soon()), await port.list(soon())], [null, []]);
   assert.equal(await codeOf(port.remove("v1", soon())), "ok");
   assert.equal(await codeOf(port.create(request("v1"), soon())), "Busy");
