@@ -4,6 +4,7 @@
  */
 import type { Action } from "./action.ts";
 import { localCopy } from "./local-copy.ts";
+import { attachOf } from "./plan-release.ts";
 import type { Plan, PlanInput } from "./plan-types.ts";
 import { act, NOTHING, wait } from "./plan-types.ts";
 import { connectAction, openWindow } from "./plan-start.ts";
@@ -27,7 +28,7 @@ function healMirror(view: VolumeView, mirror: MirrorView, input: PlanInput): Pla
     return act(
       ...preference.map((m): Action => ({ kind: "SetWriteMostly", device: array.device, window: m.window!.device, writeMostly: !m.local, why: "reads go to the local member" })),
     );
-  const connects = mirror.members.map((m) => connectAction(view, m)).filter((a) => a !== null);
+  const connects = mirror.members.map((m) => connectAction(view, m, input)).filter((a) => a !== null);
   if (connects.length > 0) return act(...connects);
   if (array.syncAction !== "idle") return wait(`mirror ${mirror.index} resyncs`);
   if (array.members.some((m) => m.flags.includes("spare"))) return wait(`mirror ${mirror.index} begins to rebuild its new member`);
@@ -109,7 +110,7 @@ function planCopies(view: VolumeView, input: PlanInput): Plan {
   if (leaving === undefined || present.size <= wanted) return NOTHING;
   const members = view.members
     .filter((m) => m.record.nodeID === leaving && m.record.state !== "Deleting")
-    .map((m) => ({ partitionUUID: m.uuid, mirror: m.mirror, attach: m.connection?.attach ?? null }));
+    .map((m) => ({ partitionUUID: m.uuid, mirror: m.mirror, attach: attachOf(m) }));
   return act({ kind: "RecordRetire", members, why: `${wanted} copies are in sync without the one on node ${leaving}` });
 }
 

@@ -52,9 +52,15 @@ function releaseStep(view: VolumeView, leaving: MemberView[], input: PlanInput):
 function record(members: MemberView[]): Plan {
   const retired = members.filter((m) => m.record.state === "Replacing" || m.record.state === "Deleting");
   const lost = members.filter((m) => !retired.includes(m));
-  const refs = (list: MemberView[]) => list.map((m) => ({ partitionUUID: m.uuid, mirror: m.mirror, attach: m.connection?.attach ?? null }));
+  const refs = (list: MemberView[]) => list.map((m) => ({ partitionUUID: m.uuid, mirror: m.mirror, attach: attachOf(m) }));
   if (lost.length > 0) return act({ kind: "RecordOut", members: refs(lost), reason: "lost", why: `${describe(lost)} lost: recorded out before its writes are released (I1)` });
   return act({ kind: "RecordRetire", members: refs(retired), why: `${describe(retired)} leaves the volume` });
+}
+
+/** The number that goes with a member: of its connection, or, if that is gone already, the one announced last. */
+export function attachOf(m: MemberView): number | null {
+  if (m.local) return null;
+  return m.connection?.attach ?? m.record.export?.attach ?? null;
 }
 
 function describe(members: MemberView[]): string {

@@ -68,7 +68,7 @@ function planAssemble(view: VolumeView, input: PlanInput): Plan {
   if (local) return wait(`the export of partition ${local.uuid} to the former owner is withdrawn`);
   const connects = view.members
     .filter((m) => m.recorded)
-    .map((m) => connectAction(view, m))
+    .map((m) => connectAction(view, m, input))
     .filter((a) => a !== null);
   const plans = view.mirrors.map((mirror) => (mirror.array ? adoptOne(mirror) : assembleOne(view, mirror, input)));
   const actions = [...connects, ...plans.flatMap((p) => p.actions)];
@@ -80,13 +80,16 @@ function adoptOne(mirror: MirrorView): Plan {
 }
 
 /** Connect to the provider's current export of this epoch, once (a connection is used once). */
-export function connectAction(view: VolumeView, m: MemberView): Action | null {
+export function connectAction(view: VolumeView, m: MemberView, input: PlanInput): Action | null {
   if (m.local || m.connections.length > 0 || m.window !== null) return null;
   const e = m.record.export;
-  if (!e || e.epoch !== view.epoch || e.attach <= (m.record.detachedAttach ?? 0) || m.record.state === "Deleting") return null;
+  if (!e || e.epoch !== view.epoch || e.attach <= (m.record.detachedAttach ?? 0) || m.record.state === "Deleting" || m.record.state === "Replacing") return null;
+  const nqn = exportNQN({ partitionUUID: m.uuid, epoch: e.epoch, attach: e.attach });
+  // Z6: it was connected before and is gone; its provider exports anew under the next number.
+  if (input.session.connected.includes(nqn)) return { kind: "RecordDetached", partitionUUID: m.uuid, attach: e.attach, why: `the connection to node ${m.record.nodeID} was used before` };
   return {
     kind: "Connect",
-    nqn: exportNQN({ partitionUUID: m.uuid, epoch: e.epoch, attach: e.attach }),
+    nqn,
     partitionUUID: m.uuid,
     address: e.address,
     port: e.port,

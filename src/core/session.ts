@@ -16,6 +16,8 @@ export interface Session {
   readonly stamped: Readonly<Record<string, string>>;
   /** Exports announced by this process in the record; only these may be made (Z6). */
   readonly announced: readonly string[];
+  /** Names that this process connected to; a connection is used once, also after it is gone (Z6). */
+  readonly connected: readonly string[];
   /** Partitions whose zeroes this process proved before their first use (I7). */
   readonly zeroed: readonly string[];
   /** Partitions that this process wiped after their last use (I7). */
@@ -41,6 +43,7 @@ export const EMPTY_SESSION: Session = {
   recordedOut: [],
   stamped: {},
   announced: [],
+  connected: [],
   zeroed: [],
   wiped: [],
   jobs: [],
@@ -82,6 +85,11 @@ export function afterSuccess(session: Session, action: Action, facts: { epoch: n
       return { ...session, stamped: { ...session.stamped, ...Object.fromEntries(action.devices.map((d) => [d.partitionUUID, `${action.epoch}:${d.generation}`])) } };
     case "RecordExport":
       return facts.nqn ? { ...session, announced: [...session.announced, facts.nqn] } : session;
+    case "Connect":
+      return { ...session, connected: [...session.connected, action.nqn] };
+    case "CreatePartition":
+      // A partition made anew proves nothing about its content.
+      return { ...session, zeroed: session.zeroed.filter((uuid) => uuid !== action.partitionUUID) };
     case "ZeroPartition":
       return { ...session, zeroed: [...session.zeroed, action.partitionUUID] };
     case "WipePartition":
