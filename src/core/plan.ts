@@ -15,6 +15,7 @@ import { planRelease } from "./plan-release.ts";
 import { planStart } from "./plan-start.ts";
 import { planStop } from "./plan-stop.ts";
 import type { Plan, PlanInput } from "./plan-types.ts";
+import { wait } from "./plan-types.ts";
 import type { VolumeView } from "./view.ts";
 import { viewVolume } from "./view.ts";
 
@@ -54,15 +55,29 @@ export function plan(input: PlanInput): Plan {
 
 /** The owner's part: losses first, then the intent, then healing. */
 function planOwner(view: VolumeView, input: PlanInput): Plan {
-  if (!view.mine) return input.intent.kind === "unstage" || foreignLeftovers(view) ? planStop(view, input) : planStart(view, input);
+  // A cache from before this process' own claim says nothing about who owns the volume now.
+  if (view.epoch < (input.session.claimedEpoch ?? 0)) return wait(`the record of epoch ${input.session.claimedEpoch} is not seen yet on this node`);
+  if (!view.mine) return mustStop(view, input) ? planStop(view, input) : planStart(view, input);
   const release = planRelease(view, input);
   if (release.actions.length > 0) return release;
-  const next = input.intent.kind === "unstage" ? planStop(view, input) : planStart(view, input);
+  const next = mustStop(view, input) ? planStop(view, input) : planStart(view, input);
   if (next.actions.length > 0 || next.refusal || input.intent.kind === "unstage") return addWaits(next, release.waits);
   const assembled = view.mirrors.length > 0 && view.mirrors.every((m) => m.array !== null && m.created);
   if (release.waits.length > 0 || !assembled) return addWaits(next, release.waits);
   const heal = planHeal(view, input);
   return { ...next, actions: heal.actions, waits: [...next.waits, ...heal.waits] };
+}
+
+/**
+ * Down it goes: kubelet asks for it; a stop once begun is finished, so that the next start is another
+ * epoch (I2); what is left of an earlier boot or process, and is not asked for, is given up.
+ */
+function mustStop(view: VolumeView, input: PlanInput): boolean {
+  const { intent, session } = input;
+  if (intent.kind === "unstage") return true;
+  if (!view.mine) return foreignLeftovers(view) || (intent.kind === "none" && view.status.owner?.nodeUID === input.me.nodeUID);
+  if (session.claimedEpoch === view.epoch) return session.stopClean !== null;
+  return intent.kind === "none" && view.mirrors.some((m) => m.array === null);
 }
 
 /** Arrays, windows or imports of a volume that this node does not own (I4). */
