@@ -33,6 +33,16 @@ export function driveId(index: number): string {
   return `drive${index}`;
 }
 
+/** QEMU's name of what lies below drive `index`: the whole file. */
+export function fileNodeOf(index: number): string {
+  return `${driveId(index)}-file`;
+}
+
+/** QEMU's block node for a drive: its part of the file, or of the node of that name. */
+export function driveNode(drive: Drive, index: number, file: object | string): object {
+  return { driver: "raw", "node-name": driveId(index), offset: drive.offset, size: drive.size, discard: "unmap", file };
+}
+
 /** QEMU and its arguments; `qemu` is how its program is called. */
 export function commandOf(qemu: readonly string[], machine: EmulatedMachine, system: EmulatedSystem): string[] {
   return [
@@ -88,7 +98,7 @@ function shareOptions(tag: string, path: string, readOnly: boolean): string[] {
  */
 function driveOptions(drive: Drive, index: number): string[] {
   const id = driveId(index);
-  const node = { driver: "raw", "node-name": id, offset: drive.offset, size: drive.size, discard: "unmap", file: { ...fileNode(drive.path), "node-name": `${id}-file` } };
+  const file = { ...fileNode(drive.path), "node-name": fileNodeOf(index) };
   const device = {
     driver: "nvme",
     id,
@@ -98,7 +108,7 @@ function driveOptions(drive: Drive, index: number): string[] {
     physical_block_size: drive.sectorSize,
     "use-intel-id": !drive.writeZeroes,
   };
-  return ["-blockdev", JSON.stringify(node), "-device", JSON.stringify(device)];
+  return ["-blockdev", JSON.stringify(driveNode(drive, index, file)), "-device", JSON.stringify(device)];
 }
 
 /** Where a guest's QMP socket is; short enough for a socket's name. */

@@ -2,18 +2,26 @@
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { ensureQemu, qemuCommand } from "../../../tools/setup/qemu.ts";
+import type { GuestContext } from "../context.ts";
 import { createDriveFile } from "../drives.ts";
 import { writeHostDir } from "../host-dir.ts";
 import { Machine, type Launch } from "../machine.ts";
-import { commandOf, driveId, qmpPathOf } from "./command.ts";
+import { commandOf, qmpPathOf } from "./command.ts";
+import { EmulatedDriveFaults } from "./drive-faults.ts";
 import { qmp, type QmpCommand } from "./qmp.ts";
 import { prepareSystem } from "./system.ts";
 
 /** See {@link Machine}. Freezing stops the emulator: the guest's clocks jump when it is thawed, as in a machine that hung. */
 export class EmulatedGuest extends Machine {
   readonly kind = "emulated";
+  readonly driveFaults: EmulatedDriveFaults;
   protected override readonly bootLimitMs = 400_000;
   protected override readonly timeScale = 5;
+
+  constructor(context: GuestContext) {
+    super(context);
+    this.driveFaults = new EmulatedDriveFaults(this.#qmpPath, context.drives);
+  }
 
   /** Gives the emulator orders (QMP) and returns its answers. */
   monitor(commands: readonly QmpCommand[]): Promise<unknown[]> {
@@ -30,13 +38,6 @@ export class EmulatedGuest extends Machine {
     await this.monitor([{ execute: "cont" }]);
   }
 
-  /** Takes a drive out of its slot, until the next boot; resolves when the guest has let go of it. */
-  async pullDrive(index: number): Promise<void> {
-    const device = driveId(index);
-    const until = { event: "DEVICE_DELETED", data: { device } };
-    await qmp(this.#qmpPath, [{ execute: "device_del", arguments: { id: device } }], { until, timeoutMs: 60_000 });
-  }
-
   protected override async prepare(): Promise<Launch> {
     const { paths, drives, ...context } = this.context;
     const [{ root = "" }, system] = await Promise.all([ensureQemu(), prepareSystem(this.context)]);
@@ -47,7 +48,7 @@ export class EmulatedGuest extends Machine {
     const settings = { ...context, drives: [], interfaces: { storage: "eth0", management: "eth1" }, backingOf: () => "" };
     writeHostDir(hostDir, settings, paths.execd);
     rmSync(this.#qmpPath, { force: true });
-    const machine = { ...context, vcpus: 1, drives, consolePath: paths.console, qmpPath: this.#qmpPath, hostDir, shareDir: paths.share, persistDir: paths.persist };
+    const machine = { ...context, drives, consolePath: paths.console, qmpPath: this.#qmpPath, hostDir, shareDir: paths.share, persistDir: paths.persist };
     return { argv: commandOf(qemuCommand(root), machine, system) };
   }
 
