@@ -3,7 +3,7 @@ import { copyFileSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { randomBytes } from "node:crypto";
 import { ensurePackages } from "../tools/setup/apt.ts";
-import type { GuestKind } from "./guest/context.ts";
+import type { GuestKind, GuestRoot } from "./guest/context.ts";
 import { resolveDrives, type DriveSpec } from "./guest/drives.ts";
 import type { Connect } from "./guest/exec-client.ts";
 import type { Guest } from "./guest/guest.ts";
@@ -26,6 +26,10 @@ export interface NodeSpec {
   /** More kernel parameters, e.g. "nvme_core.multipath=N". */
   readonly cmdline?: string;
   readonly memoryMiB?: number;
+  /** Virtual CPUs of an emulated guest; 1 by default. */
+  readonly vcpus?: number;
+  /** Emulated guests only; "lab" by default. */
+  readonly root?: GuestRoot;
   /** Whether /var/lib/lab outlives a power cut; false by default. */
   readonly persist?: boolean;
 }
@@ -145,6 +149,8 @@ export class Lab {
       names: this.names,
       kernel: record.kernel,
       memoryMiB: node.memoryMiB,
+      vcpus: node.vcpus,
+      root: node.root,
       cmdline: node.cmdline,
       drives: node.drives,
       paths: {
@@ -167,6 +173,8 @@ function recordOf(spec: LabSpec): LabRecord {
     if (!NAME.test(name)) throw new Error(`"${name}" is no name for a lab or guest: 1 to 12 small letters, digits and dashes`);
   }
   if (new Set(spec.nodes.map((node) => node.name)).size !== spec.nodes.length) throw new Error("two guests have the same name");
+  const mistaken = spec.nodes.find(({ kind = "process", vcpus = 1, root = "lab" }) => kind === "process" && (vcpus !== 1 || root !== "lab"));
+  if (mistaken !== undefined) throw new Error(`${mistaken.name}: a process guest has one CPU and the lab's root`);
   const paths = labPaths(id);
   const owner = spec.detached === true ? undefined : identify(process.pid);
   return {
@@ -179,6 +187,8 @@ function recordOf(spec: LabSpec): LabRecord {
       name: node.name,
       kind: node.kind ?? "process",
       memoryMiB: node.memoryMiB ?? 768,
+      vcpus: node.vcpus ?? 1,
+      root: node.root ?? "lab",
       cmdline: node.cmdline ?? "",
       persist: node.persist ?? false,
       drives: resolveDrives(id, node.name, node.drives ?? [{}], paths.drives),
@@ -202,7 +212,11 @@ function installExitHandlers(): void {
   process.on("exit", () => {
     for (const id of ownLabs) destroyLabSync(id);
   });
-  for (const [signal, number] of [["SIGINT", 2], ["SIGTERM", 15], ["SIGHUP", 1]] as const) {
+  for (const [signal, number] of [
+    ["SIGINT", 2],
+    ["SIGTERM", 15],
+    ["SIGHUP", 1],
+  ] as const) {
     process.on(signal, () => process.exit(128 + number));
   }
 }

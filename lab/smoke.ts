@@ -1,5 +1,5 @@
 /**
- * `tools/node lab/smoke.ts [KERNEL]`: whether the lab itself works. Three guests; a mirror built by hand over NVMe/TCP
+ * `tools/node lab/smoke.ts [KERNEL [KIND]]`: whether the lab itself works. Three guests; a mirror built by hand over NVMe/TCP
  * between n1 (local drive, owner) and n2 (provider); a cut that is felt and healed; a power cut that is survived;
  * a frozen guest; hung and failing drives; what a spawned program says. Prints how long each took.
  */
@@ -35,6 +35,7 @@ async function until(what: string, limitMs: number, check: () => Promise<boolean
 /** Exports a partition of n2's first drive to n1. */
 async function exportFrom(provider: Guest, address: string): Promise<void> {
   await provider.sh(`
+modprobe nvmet-tcp 2>/dev/null || : # built in or a module
 [ -e /dev/nvme0n1p1 ] || { echo 'size=1GiB' | sfdisk -q /dev/nvme0n1; udevadm settle; }
 cd /sys/kernel/config/nvmet
 mkdir subsystems/${NQN}
@@ -49,6 +50,7 @@ ln -s /sys/kernel/config/nvmet/subsystems/${NQN} ports/1/subsystems/${NQN}`);
 
 async function mirrorOn(owner: Guest, address: string): Promise<void> {
   const remote = await owner.sh(`
+modprobe nvme-tcp 2>/dev/null || :
 echo 'size=1GiB' | sfdisk -q /dev/nvme0n1; udevadm settle
 nvme connect -t tcp -n ${NQN} -a ${address} -s 4420 --keep-alive-tmo=2 --reconnect-delay=1 --ctrl-loss-tmo=600 >/dev/null
 udevadm settle
@@ -130,6 +132,7 @@ async function programs(guest: Guest): Promise<void> {
 
 const nodes = ["n1", "n2", "n3"].map((name) => ({
   name,
+  kind: process.argv[3] === "emulated" ? ("emulated" as const) : ("process" as const),
   drives: [{ size: 4 * GIB }, { size: GIB, sectorSize: 4096 as const, writeZeroes: false }],
 }));
 const lab = await step("three guests up", () => Lab.create({ nodes, logDir, kernel: process.argv[2] ?? "6.12" }));

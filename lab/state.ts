@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { GuestKind } from "./guest/context.ts";
+import type { GuestKind, GuestRoot } from "./guest/context.ts";
 import type { Drive } from "./guest/drives.ts";
 import { isAlive, type ProcessId } from "./guest/run-state.ts";
 
@@ -11,6 +11,8 @@ export interface NodeRecord {
   readonly name: string;
   readonly kind: GuestKind;
   readonly memoryMiB: number;
+  readonly vcpus: number;
+  readonly root: GuestRoot;
   readonly cmdline: string;
   readonly persist: boolean;
   readonly drives: readonly Drive[];

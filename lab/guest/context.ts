@@ -6,6 +6,12 @@ import type { Guest } from "./guest.ts";
 /** The two kinds of guest (see guest.ts). */
 export type GuestKind = Guest["kind"];
 
+/**
+ * Where a guest's system comes from: the lab's root, whose changes are lost with the power, or a stock
+ * Debian host of its own (its own initramfs, systemd) on a disk that outlives power cuts.
+ */
+export type GuestRoot = "lab" | "debian-host";
+
 /** Everything a guest is made from; the same after a re-attach from another process. */
 export interface GuestContext {
   readonly labId: string;
@@ -15,6 +21,8 @@ export interface GuestContext {
   readonly names: readonly string[];
   readonly kernel: string;
   readonly memoryMiB: number;
+  readonly vcpus: number;
+  readonly root: GuestRoot;
   /** More kernel parameters. */
   readonly cmdline: string;
   readonly drives: readonly Drive[];

@@ -84,21 +84,23 @@ export function driveLine(drive: Drive, backing: string): string {
   return [backing, drive.serial, drive.sectorSize, drive.size / 512, drive.uuid, drive.writeZeroes ? "drive" : "nowz"].join(" ");
 }
 
-/** The faults a drive can have; all act below the drive, whose controller goes on answering. Process guests only. */
+/** The faults a drive can have; all act below the drive, whose controller goes on answering. */
 export const driveFaults = {
   /** Requests are taken and not answered until {@link heal}. */
-  hang: (guest: Guest, index: number): Promise<void> => dmsetup(guest, ["suspend", "--noflush", "--nolockfs", deviceOf(index)]),
+  hang: (guest: Guest, index: number): Promise<void> => guest.driveFaults?.hang(index) ?? dmsetup(guest, ["suspend", "--noflush", "--nolockfs", deviceOf(index)]),
   /** Every request is answered with an error until {@link heal}. */
-  fail: (guest: Guest, index: number): Promise<void> => switchTable(guest, index, "s/linear.*/error/"),
+  fail: (guest: Guest, index: number): Promise<void> => guest.driveFaults?.fail(index) ?? switchTable(guest, index, "s/linear.*/error/"),
   /** Reads answer, writes fail, until {@link heal}. */
   failWrites: (guest: Guest, index: number): Promise<void> =>
-    switchTable(guest, index, "s/linear \\([^ ]*\\) \\([^ ]*\\)/flakey \\1 \\2 0 1 1 error_writes/"),
+    guest.driveFaults?.failWrites(index) ?? switchTable(guest, index, "s/linear \\([^ ]*\\) \\([^ ]*\\)/flakey \\1 \\2 0 1 1 error_writes/"),
   /** Reads from and writes to this part (512-byte sectors) fail, until {@link heal}. */
-  failRange: (guest: Guest, index: number, start: number, sectors: number): Promise<void> => failRange(guest, index, start, sectors),
+  failRange: (guest: Guest, index: number, start: number, sectors: number): Promise<void> =>
+    guest.driveFaults?.failRange(index, start, sectors) ?? failRange(guest, index, start, sectors),
   /** The drive works again; requests that hung are answered. */
-  heal: (guest: Guest, index: number): Promise<void> => heal(guest, index),
+  heal: (guest: Guest, index: number): Promise<void> => guest.driveFaults?.heal(index) ?? heal(guest, index),
   /** The drive vanishes as when it is pulled out, until the guest's next boot. */
   pull: async (guest: Guest, index: number): Promise<void> => {
+    if (guest.driveFaults !== undefined) return guest.driveFaults.pull(index);
     await guest.sh(`echo 1 >"$(cat /run/lab/controller-${index})/delete_controller"`);
   },
 } as const;

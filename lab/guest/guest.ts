@@ -38,6 +38,16 @@ export interface GuestProcess {
 /** Whether a guest has power, and whether its clock runs. */
 export type GuestState = "off" | "on" | "frozen";
 
+/** Faults of drives that a kind of guest makes below the guest; see `driveFaults` in drives.ts, which is what tests call. */
+export interface DriveFaults {
+  hang(index: number): Promise<void>;
+  fail(index: number): Promise<void>;
+  failWrites(index: number): Promise<void>;
+  failRange(index: number, start: number, sectors: number): Promise<void>;
+  heal(index: number): Promise<void>;
+  pull(index: number): Promise<void>;
+}
+
 /** A machine of the lab. */
 export interface Guest {
   readonly name: string;
@@ -47,6 +57,8 @@ export interface Guest {
   /** Number of times this guest was powered on. */
   readonly bootCount: number;
   readonly state: GuestState;
+  /** Absent where the faults are made inside the guest. */
+  readonly driveFaults?: DriveFaults;
   /** Boots; resolves once programs can be run and the drives are there. Throws with the console's tail otherwise. */
   powerOn(): Promise<void>;
   /** Pulls the plug: nothing in the guest gets to do anything. Does nothing to a guest that is off. */

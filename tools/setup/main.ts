@@ -2,8 +2,10 @@
  * `tools/node tools/setup/main.ts [STEP|GROUP]...`: makes what the project's programs need.
  * Without arguments it does everything. Costs nothing when it is all there.
  */
+import { emulatedBootStep } from "./debian-kernel-initramfs.ts";
 import { ensureControlPlanePrograms } from "./kubernetes.ts";
 import { ensureGeneratedCsi } from "./proto.ts";
+import { qemuStep } from "./qemu.ts";
 import { ensureGuestDebian, rootfsStep } from "./rootfs.ts";
 import { say } from "./progress.ts";
 import type { SetupStep } from "./step.ts";
@@ -23,11 +25,15 @@ const STEPS: readonly SetupStep[] = [
   rootfsStep,
   umlKernelStep("6.12"),
   umlKernelStep("7.2"),
+  qemuStep,
+  emulatedBootStep("6.12"),
+  emulatedBootStep("7.2"),
   { name: "control-plane", describe: "etcd and Kubernetes API server", ensure: async () => ({ ...(await ensureControlPlanePrograms()) }) },
 ];
 
 const GROUPS: Readonly<Record<string, readonly string[]>> = {
   guest: ["guest-root", "uml-kernel-6.12"],
+  emulated: ["guest-root", "qemu", "emulated-boot-6.12"],
   lab: ["csi", "guest-root", "uml-kernel-6.12", "control-plane"],
   all: STEPS.map((step) => step.name),
 };
