@@ -51,7 +51,9 @@ export class World {
   /** Everything up: guests booted, CRDs applied, controller and node programs running, all drives registered. */
   static async up(spec: WorldSpec = {}): Promise<World> {
     spec.say?.("guests boot");
-    const lab = await Lab.create({ nodes: spec.nodes ?? THREE_NODES, ...pick(spec) });
+    const artefacts = process.env["MESHSTOR_ARTEFACTS"];
+    const logs = spec.logDir === undefined && artefacts ? { logDir: artefacts } : {};
+    const lab = await Lab.create({ nodes: spec.nodes ?? THREE_NODES, ...pick(spec), ...logs });
     return World.install(lab, spec);
   }
 

@@ -1,5 +1,5 @@
 /** The node's drives: their tables for the planner, their msnd objects for everybody else. */
-import type { DeviceStatus, MeshStorNodeDevice } from "../api/node-device.ts";
+import { deviceSizeTexts, type DeviceStatus, type MeshStorNodeDevice } from "../api/node-device.ts";
 import { API_GROUP, API_VERSION, deviceObjectName, PARTITION_TYPE } from "../api/names.ts";
 import { asMeshStorError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
@@ -115,7 +115,7 @@ export class Inventory {
       this.#tables.delete(id);
       const known = this.#deps.cached(deviceObjectName(this.#deps.nodeName, id));
       if (!known?.status || known.status.health === "Gone") continue;
-      await this.#deps.client.replaceStatus(DEVICES, { ...known, status: { ...known.status, health: "Gone", freeBytes: 0, biggestHoleBytes: 0, holes: [] } });
+      await this.#deps.client.replaceStatus(DEVICES, { ...known, status: { ...known.status, health: "Gone", freeBytes: 0, biggestHoleBytes: 0, ...deviceSizeTexts({ ...known.status, freeBytes: 0, biggestHoleBytes: 0 }), holes: [] } });
     }
   }
 }
@@ -126,15 +126,15 @@ function describe(nodeName: string, drive: Drive, table: DriveTable | undefined,
   const ours = (table?.entries ?? []).filter((e) => e.type.toUpperCase() === PARTITION_TYPE);
   const exported = new Set(snapshot.exports.map((e) => e.partitionUUID));
   const remote = ours.filter((e) => exported.has(e.uuid.toLowerCase())).length;
+  const sizes = { sizeBytes: drive.sizeBytes, freeBytes: holes.reduce((sum, h) => sum + h.sizeBytes, 0), biggestHoleBytes: sorted[0]?.sizeBytes ?? 0 };
   return {
+    ...sizes,
+    ...deviceSizeTexts(sizes),
     nodeName,
     drive: drive.id,
     device: drive.device,
     model: drive.model,
     serial: drive.serial,
-    sizeBytes: drive.sizeBytes,
-    freeBytes: holes.reduce((sum, h) => sum + h.sizeBytes, 0),
-    biggestHoleBytes: sorted[0]?.sizeBytes ?? 0,
     sectorSize: drive.sectorSize,
     holes: sorted.slice(0, MOST_HOLES),
     freePartitionEntries: table ? Math.max(0, table.maxEntries - table.entries.length) : 0,
