@@ -10,6 +10,7 @@ import { act, NOTHING, wait } from "./plan-types.ts";
 import { connectAction, openWindow } from "./plan-start.ts";
 import { slotsOf } from "./sizes.ts";
 import type { MemberView, MirrorView, VolumeView } from "./view.ts";
+import { isLost } from "./view.ts";
 
 export function planHeal(view: VolumeView, input: PlanInput): Plan {
   const plans = view.mirrors.map((mirror) => healMirror(view, mirror, input));
@@ -19,10 +20,21 @@ export function planHeal(view: VolumeView, input: PlanInput): Plan {
   return planCopies(view, input);
 }
 
+/** Members that are complete and not recorded yet, and nothing else. */
+export function planEnter(view: VolumeView, input: PlanInput): Plan {
+  const plans = view.mirrors.map((mirror) => enterMirror(view, mirror, input) ?? NOTHING);
+  return { ...NOTHING, actions: plans.flatMap((p) => p.actions) };
+}
+
+function enterMirror(view: VolumeView, mirror: MirrorView, input: PlanInput): Plan | null {
+  const entered = mirror.members.filter((m) => m.inArray?.flags.includes("in_sync") && !m.recorded && m.record.state !== "Replacing" && !isLost(m));
+  return entered.length > 0 && mirror.array!.syncAction === "idle" ? enter(view, mirror, entered, input) : null;
+}
+
 function healMirror(view: VolumeView, mirror: MirrorView, input: PlanInput): Plan {
   const array = mirror.array!;
-  const entered = mirror.members.filter((m) => m.inArray?.flags.includes("in_sync") && !m.recorded && m.record.state !== "Replacing");
-  if (entered.length > 0 && array.syncAction === "idle") return enter(view, mirror, entered, input);
+  const entering = enterMirror(view, mirror, input);
+  if (entering) return entering;
   const preference = mirror.members.filter((m) => m.inArray && !m.inArray.flags.includes("faulty") && m.inArray.flags.includes("write_mostly") === m.local);
   if (preference.length > 0)
     return act(

@@ -7,7 +7,8 @@
  * The same record gives the connection's attach number up, so that the provider may export anew.
  *
  * All that is lost goes in one batch (Z3). The last recorded member of a mirror is never released:
- * its I/O stays held, and the sentence says which node it waits for.
+ * its I/O stays held, and the sentence says which node it waits for. What MD has failed by itself, or
+ * somebody took out by hand, is recorded at once.
  */
 import type { Action } from "./action.ts";
 import type { Connection } from "./observed.ts";
@@ -17,23 +18,40 @@ import { lossKey } from "./session.ts";
 import type { MemberView, MirrorView, VolumeView } from "./view.ts";
 import { isCurrent, isLost, throughOf } from "./view.ts";
 
+/** What is lost or leaving now. Goes before everything else: writes wait for it. */
 export function planRelease(view: VolumeView, input: PlanInput): Plan {
   const waits: string[] = [];
   const leaving = view.mirrors.flatMap((mirror) => leavingOf(mirror, waits));
-  if (leaving.length === 0) return withWaits(leftovers(view), waits);
-  return withWaits(releaseStep(view, leaving, input) ?? leftovers(view), waits);
+  return { ...(releaseStep(view, leaving, input) ?? NOTHING), waits };
 }
 
-/** Members of one mirror's array that must leave it now; the last recorded one stays. */
+/** Members of one mirror that must leave its array now; the last recorded one stays. */
 function leavingOf(mirror: MirrorView, waits: string[]): MemberView[] {
   if (!mirror.array) return [];
-  const leaving = mirror.members.filter((m) => m.inArray !== null && (isLost(m) || m.record.state === "Replacing" || m.record.state === "Deleting"));
-  const stays = mirror.members.some((m) => m.recorded && !leaving.includes(m));
-  if (stays) return leaving;
-  const last = leaving.filter((m) => m.recorded);
+  const leaving = mirror.members.filter((m) => (m.inArray === null ? m.recorded : isLost(m) || m.record.state === "Replacing" || m.record.state === "Deleting"));
+  if (mirror.members.some((m) => m.recorded && !leaving.includes(m))) return leaving;
+  const recorded = leaving.filter((m) => m.recorded);
+  // Held ones have every acknowledged write; one that MD failed by itself may lack some.
+  const held = recorded.filter((m) => m.inArray !== null && !isFaulty(m));
+  const last = held.length > 0 ? held : recorded;
   const nodes = [...new Set(last.map((m) => m.record.nodeID))].join(", ");
   if (last.length > 0) waits.push(`writes are held: node ${nodes} holds the last good copy of mirror ${mirror.index} and does not answer`);
-  return leaving.filter((m) => !m.recorded);
+  return leaving.filter((m) => !last.includes(m));
+}
+
+function isFaulty(m: MemberView): boolean {
+  return m.inArray?.flags.includes("faulty") ?? false;
+}
+
+/** In the array, counted on by MD, and its path does not answer: MD's membership operations would wait for it (Z3). */
+function isHeld(m: MemberView): boolean {
+  return m.inArray !== null && !isFaulty(m) && isLost(m);
+}
+
+/** MD takes an array for broken whose last member in sync fails (Z1). */
+function isLastInSync(view: VolumeView, m: MemberView): boolean {
+  const others = view.mirrors[m.mirror]!.array!.members.filter((x) => x.device !== m.inArray!.device && x.flags.includes("in_sync") && !x.flags.includes("faulty"));
+  return m.inArray!.flags.includes("in_sync") && others.length === 0;
 }
 
 function releaseStep(view: VolumeView, leaving: MemberView[], input: PlanInput): Plan | null {
@@ -41,11 +59,13 @@ function releaseStep(view: VolumeView, leaving: MemberView[], input: PlanInput):
   if (unrecorded.length > 0) return record(unrecorded);
   const stamp = stampSurvivors(view, leaving, input);
   if (stamp) return act(stamp);
-  const alive = leaving.filter((m) => !m.inArray!.flags.includes("faulty"));
+  const alive = leaving.filter((m) => m.inArray !== null && !isFaulty(m) && !isLastInSync(view, m));
   if (alive.length > 0) return act(...alive.map((m) => fail(view, m)));
-  const connected = leaving.filter((m) => m.connection !== null && !m.local);
+  const failed = leaving.filter(isFaulty);
+  const connected = failed.filter((m) => m.connection !== null && !m.local);
   if (connected.length > 0) return act(...connected.map(disconnect));
-  return act(...leaving.map((m) => remove(view, m)));
+  const removable = failed.filter((m) => !view.mirrors[m.mirror]!.members.some(isHeld));
+  return removable.length > 0 ? act(...removable.map((m) => remove(view, m))) : null;
 }
 
 /** One compare-and-swap for all losses, one for all retired members (Z3). */
@@ -97,14 +117,13 @@ function arrayOf(view: VolumeView, m: MemberView): string {
 }
 
 /** What a release leaves behind: connections nobody may use again, windows no array uses, members that left for good. */
-function leftovers(view: VolumeView): Plan {
+export function planLeftovers(view: VolumeView): Plan {
   const idle = view.members.filter((m) => m.inArray === null);
   const connections = idle.flatMap((m) => m.connections.map((c) => deadConnection(m, c, view.epoch))).filter((a) => a !== null);
   if (connections.length > 0) return act(...connections);
-  const assembled = view.mirrors.every((m) => m.array !== null);
-  if (!assembled) return NOTHING;
   const windows = idle.filter((m) => m.window !== null && (isLost(m) || m.record.state === "Replacing"));
-  if (windows.length > 0) return act(...windows.map((m): Action => ({ kind: "CloseWindow", partitionUUID: m.uuid, why: "its member left the array" })));
+  if (windows.length > 0) return act(...windows.map((m): Action => ({ kind: "CloseWindow", partitionUUID: m.uuid, why: "no array uses it, and its path is gone" })));
+  if (view.mirrors.some((m) => m.array === null)) return NOTHING;
   const retired = idle.find((m) => m.record.state === "Replacing");
   return retired ? retire(retired) : NOTHING;
 }
@@ -121,8 +140,4 @@ function deadConnection(m: MemberView, c: Connection, epoch: number): Action | n
 function retire(m: MemberView): Plan {
   if (m.connections.length > 0) return act(...m.connections.map((c) => disconnect({ ...m, connection: c })));
   return act({ kind: "RecordRetired", partitionUUID: m.uuid, why: "the member has left the array and its connection (I9)" });
-}
-
-function withWaits(plan: Plan, waits: string[]): Plan {
-  return { ...plan, waits: [...plan.waits, ...waits] };
 }

@@ -9,13 +9,13 @@
  *   4. members that come back, join or retire  plan-heal.ts     (I5)
  */
 import type { ActionKind } from "./action.ts";
-import { planHeal } from "./plan-heal.ts";
+import { planEnter, planHeal } from "./plan-heal.ts";
 import { planProvider } from "./plan-provider.ts";
-import { planRelease } from "./plan-release.ts";
+import { planLeftovers, planRelease } from "./plan-release.ts";
 import { planStart } from "./plan-start.ts";
 import { planStop } from "./plan-stop.ts";
 import type { Plan, PlanInput } from "./plan-types.ts";
-import { wait } from "./plan-types.ts";
+import { NOTHING, wait } from "./plan-types.ts";
 import type { VolumeView } from "./view.ts";
 import { viewVolume } from "./view.ts";
 
@@ -50,21 +50,25 @@ export const FRESH_KINDS: ReadonlySet<ActionKind> = new Set<ActionKind>([
 export function plan(input: PlanInput): Plan {
   const view = viewVolume(input.volume, input.host, input.me);
   const provider = planProvider(view, input);
-  return withProvider(planOwner(view, input), provider);
+  // A cache from before this process' own claim says nothing about who owns the volume now.
+  if (view.epoch < (input.session.claimedEpoch ?? 0)) return withProvider(wait(`the record of epoch ${input.session.claimedEpoch} is not seen yet on this node`), provider);
+  const release = view.mine ? planRelease(view, input) : NOTHING;
+  // Held writes wait for this; nothing that may fail or take long goes in the same batch.
+  if (release.actions.length > 0) return addWaits(release, provider.waits);
+  return withProvider(addWaits(planOwner(view, input, release.waits.length > 0), release.waits), provider);
 }
 
-/** The owner's part: losses first, then the intent, then healing. */
-function planOwner(view: VolumeView, input: PlanInput): Plan {
-  // A cache from before this process' own claim says nothing about who owns the volume now.
-  if (view.epoch < (input.session.claimedEpoch ?? 0)) return wait(`the record of epoch ${input.session.claimedEpoch} is not seen yet on this node`);
+/** The owner's part beside losses: what they left behind, then the intent, then healing. */
+function planOwner(view: VolumeView, input: PlanInput, held: boolean): Plan {
   if (!view.mine) return mustStop(view, input) ? planStop(view, input) : planStart(view, input);
-  const release = planRelease(view, input);
-  if (release.actions.length > 0) return release;
+  const leftovers = planLeftovers(view);
+  if (leftovers.actions.length > 0) return leftovers;
   const next = mustStop(view, input) ? planStop(view, input) : planStart(view, input);
-  if (next.actions.length > 0 || next.refusal || input.intent.kind === "unstage") return addWaits(next, release.waits);
+  if (next.actions.length > 0 || next.refusal || input.intent.kind === "unstage") return next;
   const assembled = view.mirrors.length > 0 && view.mirrors.every((m) => m.array !== null && m.created);
-  if (release.waits.length > 0 || !assembled) return addWaits(next, release.waits);
-  const heal = planHeal(view, input);
+  if (!assembled) return next;
+  // Z3: while a member is held nothing joins or leaves; one that is complete is still recorded.
+  const heal = held ? planEnter(view, input) : planHeal(view, input);
   return { ...next, actions: heal.actions, waits: [...next.waits, ...heal.waits] };
 }
 
