@@ -16,8 +16,11 @@ export function planHeal(view: VolumeView, input: PlanInput): Plan {
   const plans = view.mirrors.map((mirror) => healMirror(view, mirror, input));
   const actions = plans.flatMap((p) => p.actions);
   const waits = plans.flatMap((p) => p.waits);
-  if (actions.length > 0 || waits.length > 0) return { ...NOTHING, actions, waits };
-  return planCopies(view, input);
+  if (actions.length > 0) return { ...NOTHING, actions, waits };
+  const copies = waits.length > 0 ? NOTHING : planCopies(view, input);
+  if (copies.actions.length > 0) return copies;
+  // Last: a node that announced an export and is gone again must not keep the others waiting.
+  return { ...NOTHING, actions: view.members.map((m) => connectAction(view, m, input)).filter((a) => a !== null), waits };
 }
 
 /** Members that are complete and not recorded yet, and nothing else. */
@@ -40,8 +43,6 @@ function healMirror(view: VolumeView, mirror: MirrorView, input: PlanInput): Pla
     return act(
       ...preference.map((m): Action => ({ kind: "SetWriteMostly", device: array.device, window: m.window!.device, writeMostly: !m.local, why: "reads go to the local member" })),
     );
-  const connects = mirror.members.map((m) => connectAction(view, m, input)).filter((a) => a !== null);
-  if (connects.length > 0) return act(...connects);
   if (array.syncAction !== "idle") return wait(`mirror ${mirror.index} resyncs`);
   if (array.members.some((m) => m.flags.includes("spare"))) return wait(`mirror ${mirror.index} begins to rebuild its new member`);
   const candidate = mirror.members.find((m) => mayJoin(m, input));

@@ -71,7 +71,10 @@ function planAssemble(view: VolumeView, input: PlanInput): Plan {
     .map((m) => connectAction(view, m, input))
     .filter((a) => a !== null);
   const plans = view.mirrors.map((mirror) => (mirror.array ? adoptOne(mirror) : assembleOne(view, mirror, input)));
-  const actions = [...connects, ...plans.flatMap((p) => p.actions)];
+  const built = plans.flatMap((p) => p.actions);
+  // A record goes alone: connecting to a node that is gone again fails each time, and must not keep it from being recorded out.
+  const records = built.filter((a) => a.kind.startsWith("Record"));
+  const actions = records.length > 0 ? records : [...connects, ...built];
   return { actions: dedupe(actions), waits: plans.flatMap((p) => p.waits), refusal: plans.find((p) => p.refusal)?.refusal ?? null, done: false };
 }
 
@@ -120,14 +123,18 @@ function assembleOne(view: VolumeView, mirror: MirrorView, input: PlanInput): Pl
   return prepare(view, mirror, chosen, input);
 }
 
-/** Label, window, array: each step on all chosen members at once. */
+/**
+ * Label, window, array: each step on all chosen members at once. The epoch's first label has generation 0,
+ * so that it is the same at every attempt of this epoch and at no later moment of it.
+ */
 function prepare(view: VolumeView, mirror: MirrorView, chosen: MemberView[], input: PlanInput): Plan {
   const content = `${view.epoch}:${mirror.generation}`;
   const unlabelled = chosen.filter((m) => input.session.stamped[m.uuid] !== content);
   if (unlabelled.length > 0) {
     const first = unlabelled.filter((m) => !input.session.stamped[m.uuid]?.startsWith(`${view.epoch}:`));
     const now = first.length > 0 ? first : unlabelled;
-    const devices = now.map((m) => ({ partitionUUID: m.uuid, mirror: m.mirror, device: m.path!, generation: mirror.generation }));
+    const generation = first.length > 0 ? 0 : mirror.generation;
+    const devices = now.map((m) => ({ partitionUUID: m.uuid, mirror: m.mirror, device: m.path!, generation }));
     return act({ kind: "StampLabel", devices, volumeUID: view.uid, epoch: view.epoch, atStart: first.length > 0, why: "members are labelled before the epoch's first write (I2)" });
   }
   const closed = chosen.filter((m) => m.window === null);

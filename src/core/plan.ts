@@ -55,7 +55,10 @@ export function plan(input: PlanInput): Plan {
   const release = view.mine ? planRelease(view, input) : NOTHING;
   // Held writes wait for this; nothing that may fail or take long goes in the same batch.
   if (release.actions.length > 0) return addWaits(release, provider.waits);
-  return withProvider(addWaits(planOwner(view, input, release.waits.length > 0), release.waits), provider);
+  const next = withProvider(addWaits(planOwner(view, input, release.waits.length > 0), release.waits), provider);
+  // Kubelet is answered first: whatever else there is to do may fail or take long, and is none of its business.
+  if (next.done && input.intent.kind !== "none") return { ...next, actions: [], waits: [...next.waits, ...next.actions.map((a) => a.why)] };
+  return next;
 }
 
 /** The owner's part beside losses: what they left behind, then the intent, then healing. */
