@@ -4,8 +4,9 @@ import type { Logger } from "../base/log.ts";
 import { serveNode } from "../csi/serve.ts";
 import type { KubeConfig } from "../kube/config.ts";
 import { crashHook } from "./crash.ts";
+import { checkHost } from "../host/capabilities.ts";
+import { holdHostLock } from "./host-lock.ts";
 import { createHost } from "./host-port.ts";
-import { prepareHost } from "./prepare.ts";
 import { runAgent } from "./run.ts";
 
 export interface StartOptions {
@@ -20,7 +21,9 @@ export interface StartOptions {
 /** Runs the node program until the signal aborts. */
 export async function startNode(options: StartOptions): Promise<void> {
   const { log, signal } = options;
-  await prepareHost(log);
+  await holdHostLock(log);
+  await checkHost();
+  log.info("the host is fit");
   await runAgent({
     kubeConfig: options.kubeConfig,
     nodeName: options.nodeName,
