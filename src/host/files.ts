@@ -3,7 +3,7 @@
  * never a second access to a file on which one still hangs, so that a stuck attribute costs one
  * thread of libuv's pool and not one per pass (Z4). main sets UV_THREADPOOL_SIZE to 32.
  */
-import { access as probePath, close, mkdir, open, read, readdir, readlink, rmdir, symlink, unlink, write } from "node:fs";
+import { access as probePath, close, lstat, mkdir, open, read, readdir, readlink, rmdir, symlink, unlink, write } from "node:fs";
 import { MeshStorError } from "../base/errors.ts";
 import { stranded } from "./stranded.ts";
 
@@ -69,6 +69,16 @@ function readWhole(path: string, done: Callback<string>): void {
 /** Text of a file. Throws the system's error, or CommandTimedOut. */
 export function readText(path: string, deadlineMs = FILE_DEADLINE_MS): Promise<string> {
   return access(path, deadlineMs, (done) => readWhole(path, done));
+}
+
+/** Inode number of a path; null if it is not there. The kernel gives every object in sysfs a new one, also when its name is used again. */
+export async function inodeOf(path: string): Promise<number | null> {
+  try {
+    return await access<number>(path, FILE_DEADLINE_MS, (done) => lstat(path, (error, stats) => (error ? done(error, 0) : done(null, stats.ino))));
+  } catch (error) {
+    if (isAbsent(error)) return null;
+    throw error;
+  }
 }
 
 /** Codes that say that the object is gone or has no such attribute. */

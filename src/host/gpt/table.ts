@@ -3,7 +3,7 @@ import type { Drive, DriveTable } from "../../core/observed.ts";
 import { MeshStorError } from "../../base/errors.ts";
 import { holdersOf, node, sysBlock } from "../block.ts";
 import { failure, run } from "../exec.ts";
-import { listDir, readAttribute, readText, ROOTS } from "../files.ts";
+import { inodeOf, listDir, readAttribute, readText, ROOTS } from "../files.ts";
 import { parseMountinfo } from "../mount/mountinfo.ts";
 import { probe } from "./identity.ts";
 import { parseSfdisk } from "./parse.ts";
@@ -37,11 +37,14 @@ async function usedByOf(device: string): Promise<string | null> {
   return mount ? `mounted at ${mount.target}` : null;
 }
 
-/** Changes whenever the kernel's view of the drive's partitions does; costs a few sysfs reads. */
+/**
+ * Changes whenever the kernel's view of the drive's partitions does; costs a few sysfs reads. A partition that was deleted
+ * and made anew at the same place, under another UUID, shows by the inode of its directory only.
+ */
 export async function driveFingerprint(device: string): Promise<string> {
   const at = `${ROOTS.sys}/block/${device}`;
   const [size, diskseq, entries] = await Promise.all([readAttribute(`${at}/size`), readAttribute(`${at}/diskseq`), listDir(at)]);
   const partitions = entries.filter((e) => e.startsWith(`${device}p`)).sort();
-  const parts = await Promise.all(partitions.map(async (p) => [p, await readAttribute(`${at}/${p}/start`), await readAttribute(`${at}/${p}/size`)].join(":")));
+  const parts = await Promise.all(partitions.map(async (p) => [p, await inodeOf(`${at}/${p}`), await readAttribute(`${at}/${p}/start`), await readAttribute(`${at}/${p}/size`)].join(":")));
   return [size, diskseq, ...parts].join(" ");
 }

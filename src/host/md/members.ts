@@ -72,11 +72,9 @@ export async function addMember(action: Action<"AddMember">): Promise<void> {
   await setMemberWriteMostly(device, window, !action.local);
 }
 
-/** Zeroes the area before MD's data; needs the window to itself (I2: refused while any array holds it). */
+/** Zeroes the area before MD's data; blkdiscard(8) opens exclusively, so it is refused while any array holds the window (I2). */
 async function wipeMetadata(window: string): Promise<void> {
-  const MiB = 1024 * 1024;
-  const argv = ["dd", "if=/dev/zero", `of=${node(window)}`, "status=none", `bs=${MiB}`, `count=${MD_DATA_OFFSET / MiB}`, "oflag=direct,dsync", "conv=notrunc,nocreat,excl"];
-  await runOk(argv, { deadlineMs: 30_000, lane: window });
+  await runOk(["blkdiscard", "--zeroout", "--offset=0", `--length=${MD_DATA_OFFSET}`, node(window)], { deadlineMs: 30_000, lane: window });
 }
 
 /** Takes vacant slots away, after a replaced member left (E21). */

@@ -1,24 +1,42 @@
 /** mdadm as we call it: never scanning, never asking udev, with a configuration of our own. */
-import { mkdir, rename, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { dirname } from "node:path";
+import { asMeshStorError, MeshStorError } from "../../base/errors.ts";
 import { runOk } from "../exec.ts";
 
-const CONFIG_DIR = "/run/meshstor";
-const CONFIG = `${CONFIG_DIR}/mdadm.conf`;
+const CONFIG = "/run/meshstor/mdadm.conf";
 /** I1: no bad-block log. `names=yes`: an array at /dev/md/X is called md_X by the kernel. `AUTO -all`: nothing is ever assembled for being found (I3). mdadm.conf(5). */
 const CONFIG_TEXT = "CREATE bbl=no names=yes\nAUTO -all\nHOMEHOST <none>\n";
 
-let written: Promise<void> | null = null;
+/**
+ * mdadm gives an added member a bad-block log unless its own configuration says no, and in manage mode
+ * it takes no --config: so the word is put where it always reads. In our image the file is there already.
+ */
+const DROP_INS = ["/etc/mdadm/mdadm.conf.d", "/etc/mdadm.conf.d"];
+const DROP_IN_TEXT = "# MeshStor: members never have a bad-block log.\nCREATE bbl=no\n";
 
-/** Written once by every process; /run is a tmpfs. */
+let prepared: Promise<void> | null = null;
+
+/** Configuration files, written once by every process. */
 function ensureConfig(): Promise<void> {
-  written ??= (async () => {
-    await mkdir(CONFIG_DIR, { recursive: true });
-    const temporary = `${CONFIG}.${process.pid}`;
-    await writeFile(temporary, CONFIG_TEXT);
-    await rename(temporary, CONFIG);
+  prepared ??= (async () => {
+    await place(CONFIG, CONFIG_TEXT);
+    for (const dir of DROP_INS) await place(`${dir}/meshstor.conf`, DROP_IN_TEXT);
   })();
-  written.catch(() => (written = null));
-  return written;
+  prepared.catch(() => (prepared = null));
+  return prepared;
+}
+
+/** Puts a small file in place whole, if it is not there already (a read-only image may carry it). */
+async function place(path: string, text: string): Promise<void> {
+  if ((await readFile(path, "utf8").catch(() => "")) === text) return;
+  try {
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(`${path}.new`, text);
+    await rename(`${path}.new`, path);
+  } catch (error) {
+    throw new MeshStorError("HostUnsuitable", `${path} cannot be written: ${asMeshStorError(error).message}`, { cause: error });
+  }
 }
 
 /** Options common to all calls. MDADM_NO_UDEV: nodes come from devtmpfs; udev may not run where we do (mdadm(8)). */
@@ -31,9 +49,9 @@ interface MdadmOptions {
 /** Runs mdadm; throws CommandFailed or CommandTimedOut with what it said. */
 export async function mdadm(args: readonly string[], options: MdadmOptions = {}): Promise<string> {
   const { deadlineMs = 30_000, ...rest } = options;
-  // The other modes refuse the option, and read nothing of it.
+  await ensureConfig();
+  // The other modes refuse the option.
   const configured = args[0] === "--create" || args[0] === "--assemble";
-  if (configured) await ensureConfig();
   return runOk(["mdadm", ...args, ...(configured ? [`--config=${CONFIG}`] : [])], { deadlineMs, env: { MDADM_NO_UDEV: "1" }, ...rest });
 }
 
