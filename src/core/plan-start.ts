@@ -114,6 +114,9 @@ function assembleOne(view: VolumeView, mirror: MirrorView, input: PlanInput): Pl
       : refusePlan("NoGoodCopy", `mirror ${mirror.index} of volume ${view.name}: the last good copy is on node ${names}, which does not answer`);
   const chosen = alone ? [reachable.find((m) => m.local) ?? reachable[0]!] : reachable;
   if (!alone && missing.length > 0 && patient) return wait(`node ${names} exports its member of mirror ${mirror.index}`);
+  // The label shows that those who start answer and are not newer than the record, before others are given up for them.
+  const first = firstLabel(view, mirror, chosen, input);
+  if (first) return act(first);
   const out = R.filter((m) => !chosen.includes(m));
   if (out.length > 0) {
     const members = out.map((m) => ({ partitionUUID: m.uuid, mirror: m.mirror, attach: null }));
@@ -124,19 +127,23 @@ function assembleOne(view: VolumeView, mirror: MirrorView, input: PlanInput): Pl
 }
 
 /**
- * Label, window, array: each step on all chosen members at once. The epoch's first label has generation 0,
- * so that it is the same at every attempt of this epoch and at no later moment of it.
+ * The epoch's first label of members that have none yet. It has generation 0, so that it is the same at
+ * every attempt of this epoch and at no later moment of it: found again, it proves that nothing was written.
  */
+function firstLabel(view: VolumeView, mirror: MirrorView, chosen: MemberView[], input: PlanInput): Action | null {
+  const first = chosen.filter((m) => !input.session.stamped[m.uuid]?.startsWith(`${view.epoch}:`));
+  return first.length > 0 ? stamp(view, mirror, first, 0) : null;
+}
+
+function stamp(view: VolumeView, mirror: MirrorView, members: MemberView[], generation: number): Action {
+  const devices = members.map((m) => ({ partitionUUID: m.uuid, mirror: mirror.index, device: m.path!, generation }));
+  return { kind: "StampLabel", devices, volumeUID: view.uid, epoch: view.epoch, atStart: generation === 0, why: "members are labelled before the epoch's first write (I2)" };
+}
+
+/** Label, window, array: each step on all chosen members at once. */
 function prepare(view: VolumeView, mirror: MirrorView, chosen: MemberView[], input: PlanInput): Plan {
-  const content = `${view.epoch}:${mirror.generation}`;
-  const unlabelled = chosen.filter((m) => input.session.stamped[m.uuid] !== content);
-  if (unlabelled.length > 0) {
-    const first = unlabelled.filter((m) => !input.session.stamped[m.uuid]?.startsWith(`${view.epoch}:`));
-    const now = first.length > 0 ? first : unlabelled;
-    const generation = first.length > 0 ? 0 : mirror.generation;
-    const devices = now.map((m) => ({ partitionUUID: m.uuid, mirror: m.mirror, device: m.path!, generation }));
-    return act({ kind: "StampLabel", devices, volumeUID: view.uid, epoch: view.epoch, atStart: first.length > 0, why: "members are labelled before the epoch's first write (I2)" });
-  }
+  const unlabelled = chosen.filter((m) => input.session.stamped[m.uuid] !== `${view.epoch}:${mirror.generation}`);
+  if (unlabelled.length > 0) return act(stamp(view, mirror, unlabelled, mirror.generation));
   const closed = chosen.filter((m) => m.window === null);
   if (closed.length > 0) return act(...closed.map((m) => openWindow(view, m)));
   const members = chosen.map((m) => ({ partitionUUID: m.uuid, local: m.local }));
