@@ -6,6 +6,7 @@ import type { Intent } from "../core/plan.ts";
 import { planPublish, planUnpublish } from "../core/plan-publish.ts";
 import type { NodeInfo, NodePort, PublishRequest, StageRequest, StatsRequest, UnpublishRequest, UnstageRequest, VolumeStats } from "../csi/node-port.ts";
 import type { PassResult } from "./reconcile.ts";
+import type { StepHook } from "./ports.ts";
 import { finalError } from "./volumes.ts";
 import type { Volumes } from "./volumes.ts";
 
@@ -25,6 +26,8 @@ export interface CsiPortDeps {
   volumes: Volumes;
   host: CsiHost;
   info: NodeInfo;
+  /** Called around every mount and unmount, as the loop does around its actions. */
+  hook: StepHook;
   /** The volume as it is known, read from the API if the cache has none; null if it does not exist. */
   find(name: string): Promise<{ uid: string; spec: VolumeSpec; degraded: string } | null>;
 }
@@ -89,15 +92,20 @@ async function publish(deps: CsiPortDeps, r: PublishRequest): Promise<void> {
     if (next.refusal) throw new MeshStorError(next.refusal.code, next.refusal.message);
     if (!next.action) return;
     await deps.host.makeDirectory(r.targetPath);
+    deps.hook("before", next.action.kind);
     await deps.host.mountPublish(r.stagingPath, r.targetPath, r.readOnly);
+    deps.hook("after", next.action.kind);
   }
 }
 
 async function unpublish(deps: CsiPortDeps, r: UnpublishRequest): Promise<void> {
-  for (let mounted = true; mounted; ) {
+  for (;;) {
     const host = await deps.host.snapshot();
-    mounted = planUnpublish(host.mounts, r.targetPath) !== null;
-    if (mounted) await deps.host.unmount(r.targetPath);
+    const action = planUnpublish(host.mounts, r.targetPath);
+    if (!action) break;
+    deps.hook("before", action.kind);
+    await deps.host.unmount(r.targetPath);
+    deps.hook("after", action.kind);
   }
   await deps.host.removeDirectory(r.targetPath);
 }

@@ -95,7 +95,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   };
   const csiHost: CsiHost = { ...host, snapshot: () => snapshots.get(0) };
   log.info("node program runs", { node: nodeName, uid: me.nodeUID, boot: me.bootID, address: me.address });
-  await options.serve(createCsiPort({ volumes, host: csiHost, find, info: { nodeID: nodeName, maxVolumes: MAX_VOLUMES, topology: { [VOLUME_TOPOLOGY_KEY]: nodeName } } }));
+  await options.serve(createCsiPort({ volumes, host: csiHost, find, hook: options.hook, info: { nodeID: nodeName, maxVolumes: MAX_VOLUMES, topology: { [VOLUME_TOPOLOGY_KEY]: nodeName } } }));
   clearInterval(tick);
   await Promise.all([volumes.stop(), informer.stop(), devices.stop(), lease.stop()]);
   client.close();
