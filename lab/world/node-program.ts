@@ -49,7 +49,7 @@ export class NodeProgram {
     appendFileSync(this.logPath, `--- start ${crash.join(" ")}\n`);
     this.#process = await this.guest.spawn(
       ["node", "--disable-warning=ExperimentalWarning", this.#program, "node", "--node-name", this.name, "--kubeconfig", KUBECONFIG, "--endpoint", `unix://${GUEST_SOCKET}`, ...crash],
-      { logPath: this.logPath, env: { UV_USE_IO_URING: "0", UV_THREADPOOL_SIZE: "32" } },
+      { logPath: this.logPath, env: { UV_USE_IO_URING: "0", UV_THREADPOOL_SIZE: "32", MESHSTOR_TIME_SCALE: "5" } },
     );
     if (options.crashAt) return;
     await this.answers();

@@ -4,10 +4,11 @@
  */
 import { spawn } from "node:child_process";
 import { MeshStorError } from "../base/errors.ts";
+import { stretched } from "../base/time-scale.ts";
 import { stranded } from "./stranded.ts";
 
 /** From SIGTERM to SIGKILL, and from SIGKILL until the child counts as stranded, in ms. */
-const GRACE_MS = 500;
+const GRACE_MS = stretched(500);
 const DEFAULT_MAX_OUTPUT = 8 * 1024 * 1024;
 
 export interface RunOptions {
@@ -72,7 +73,7 @@ export function run(argv: readonly string[], options: RunOptions): Promise<RunRe
       child.kill("SIGTERM");
       timer = setTimeout(kill, GRACE_MS);
     };
-    let timer = setTimeout(expire, options.deadlineMs);
+    let timer = setTimeout(expire, stretched(options.deadlineMs));
     child.on("error", (error) => {
       clearTimeout(timer);
       reject(new MeshStorError("HostUnsuitable", `${argv[0]} cannot be started: ${error.message}`, { cause: error }));

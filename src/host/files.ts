@@ -5,10 +5,11 @@
  */
 import { access as probePath, close, lstat, mkdir, open, read, readdir, readlink, rmdir, symlink, unlink, write } from "node:fs";
 import { MeshStorError } from "../base/errors.ts";
+import { stretched } from "../base/time-scale.ts";
 import { stranded } from "./stranded.ts";
 
 /** Longest wait for one small file, in ms. */
-export const FILE_DEADLINE_MS = 2_000;
+export const FILE_DEADLINE_MS = stretched(2_000);
 const BUFFER_SIZE = 64 * 1024;
 
 /** Paths on which an access hangs now. */
