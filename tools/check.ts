@@ -34,9 +34,13 @@ const bin = (name: string) => join("node_modules", ".bin", name);
 /** Each writes files from one source in the code; with --check it says whether they are what it would write. */
 const GENERATORS = ["tools/generate-crds.ts", "tools/generate-docs.ts"].filter((file) => existsSync(join(ROOT, file)));
 
+/** Bounds of one unit test, and of all: generous, because the machine may be busy. */
+const UNIT_TEST_MS = 60_000;
+const UNIT_TESTS_MS = 180_000;
+
 /** The longest first: two run at a time. */
 const STEPS: readonly Step[] = [
-  { name: "unit tests", run: () => runNodeTests(unitTests(), 2) },
+  { name: "unit tests", run: () => runNodeTests(unitTests(), 2, UNIT_TEST_MS, { limitMs: UNIT_TESTS_MS }) },
   program("types", bin("tsc"), "--project", "tsconfig.json"),
   program("lint and layers", bin("oxlint"), "--type-aware", "--deny-warnings"),
   program("types of the core (no Node.js)", bin("tsc"), "--project", "tsconfig.core.json"),

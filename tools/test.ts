@@ -19,6 +19,7 @@ import { contractTests, scenarioFiles } from "./test/test-files.ts";
 
 /** What a warm run may take on two cores; a longer one is reported, not failed (machines differ). */
 const BUDGET_MS = 35 * 60_000;
+const CONTRACT_TEST_MS = 5 * 60_000;
 const CONTRACT_LIMIT_MS = 15 * 60_000;
 
 const SETUP = "tools/setup/main.ts";
@@ -37,7 +38,7 @@ async function runContract(progress: Progress): Promise<StageResult[]> {
   const files = contractTests();
   if (files.length === 0) return [];
   progress.begin("contract tests");
-  const result = await runNodeTests(files, 2, { limitMs: CONTRACT_LIMIT_MS, onLine: (line) => progress.doing("contract tests", line) });
+  const result = await runNodeTests(files, 2, CONTRACT_TEST_MS, { limitMs: CONTRACT_LIMIT_MS, onLine: (line) => progress.doing("contract tests", line) });
   progress.end("contract tests");
   progress.say(`${result.failed > 0 ? "FAIL" : "ok  "}  contract tests (${result.passed + result.failed + result.skipped})  ${seconds(result.ms)}`);
   if (result.failed > 0) progress.say(result.output.trimEnd());

@@ -13,10 +13,13 @@ export interface NodeTestResult extends Counts {
   ms: number;
 }
 
-/** Each file in a process of its own, `width` at a time. */
-export async function runNodeTests(files: readonly string[], width: number, options: CommandOptions = {}): Promise<NodeTestResult> {
+/**
+ * Each file in a process of its own, `width` at a time. `testMs` bounds one test, `options.limitMs` the whole: a file that
+ * leaves a timer or a socket behind never ends by itself, and is a failure.
+ */
+export async function runNodeTests(files: readonly string[], width: number, testMs: number, options: CommandOptions = {}): Promise<NodeTestResult> {
   if (files.length === 0) return { passed: 0, failed: 0, skipped: 0, output: "", ms: 0 };
-  const ended = await runNode(["--test", "--test-reporter=spec", `--test-concurrency=${width}`, ...files], options);
+  const ended = await runNode(["--test", "--test-reporter=spec", `--test-concurrency=${width}`, `--test-timeout=${testMs}`, ...files], options);
   const counts = readCounts(ended.output);
   const failed = ended.code === 0 ? 0 : Math.max(1, counts.failed);
   return { ...counts, failed, output: ended.output, ms: ended.ms };

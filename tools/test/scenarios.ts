@@ -71,7 +71,7 @@ async function runScenario(scenario: Scenario, artefacts: string, progress: Prog
   const { name } = scenario;
   mkdirSync(artefacts, { recursive: true });
   progress.begin(name);
-  const ended = await runNode(["--test-reporter=spec", scenario.file], {
+  const ended = await runNode(["--test-reporter=spec", "--test-force-exit", scenario.file], {
     env: { MESHSTOR_ARTEFACTS: artefacts },
     limitMs: scenario.limitMs,
     onLine: (line) => progress.doing(name, line),
