@@ -109,13 +109,13 @@ export class NodeProgram {
   }
 
   /** NodeStageVolume. @throws CsiError */
-  async stage(volume: string, seconds = 90): Promise<void> {
+  async stage(volume: string, seconds = 180): Promise<void> {
     await this.guest.sh(`mkdir -p ${this.stagingPath(volume)}`);
     await (await this.csi()).call(Node, Node.method.nodeStageVolume, { volumeId: volume, stagingTargetPath: this.stagingPath(volume), volumeCapability: MOUNT_XFS }, seconds * 1000);
   }
 
   /** NodeUnstageVolume. @throws CsiError */
-  async unstage(volume: string, seconds = 60): Promise<void> {
+  async unstage(volume: string, seconds = 120): Promise<void> {
     await (await this.csi()).call(Node, Node.method.nodeUnstageVolume, { volumeId: volume, stagingTargetPath: this.stagingPath(volume) }, seconds * 1000);
   }
 

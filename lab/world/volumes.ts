@@ -28,7 +28,7 @@ export async function createVolume(world: World, name: string, request: VolumeRe
       volumeCapabilities: [MOUNT_XFS],
       ...(preferred.length > 0 ? { accessibilityRequirements: { requisite: preferred, preferred } } : {}),
     },
-    (request.seconds ?? 90) * 1000,
+    (request.seconds ?? 180) * 1000,
   );
   return answer.volume?.volumeId ?? "";
 }
