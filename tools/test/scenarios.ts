@@ -1,5 +1,5 @@
 /**
- * Scenarios: test/scenarios/NAME.scenario.ts, each a process of its own with a lab of its own.
+ * Scenarios: test/scenarios/NAME.scenario.ts and test/…/NAME.lab.ts, each a process of its own with a lab of its own.
  *
  * A scenario is a file of node:test; its tests are counted one by one. Its first comment begins with
  * one sentence, which the summary shows, and may contain `@minutes N` (its time limit; 10 without) and
@@ -19,7 +19,7 @@ import { seconds } from "./stage.ts";
 const MINUTES = 10;
 
 export interface Scenario {
-  /** File name without ".scenario.ts". */
+  /** File name without ".scenario.ts" or ".lab.ts". */
   name: string;
   file: string;
   /** First sentence of the first comment. */
@@ -36,7 +36,7 @@ export function readScenario(file: string, text: string): Scenario {
     .trim();
   const title = /^(.*?[.!?])(\s|$)/.exec(words)?.[1] ?? words.slice(0, 100);
   const minutes = Number(/@minutes (\d+)/.exec(words)?.[1] ?? MINUTES);
-  return { name: basename(file).replace(/\.scenario\.ts$/, ""), file, title, limitMs: minutes * 60_000, alone: /@alone\b/.test(words) };
+  return { name: basename(file).replace(/\.(scenario|lab)\.ts$/, ""), file, title, limitMs: minutes * 60_000, alone: /@alone\b/.test(words) };
 }
 
 export function readScenarios(files: readonly string[]): Scenario[] {
