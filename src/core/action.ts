@@ -85,8 +85,11 @@ export type RecordAction =
   | { kind: "RecordMirrorCreated"; mirror: number }
   /** Takes members out of R, always raising the generation, also when they were not in it (I1, Z2). */
   | { kind: "RecordOut"; members: LeavingRef[]; reason: string }
-  /** Before a member joins: state Syncing; if it fills the last vacant slot, absent members lose their claim on the bitmap (I5). */
-  | { kind: "RecordJoining"; member: MemberRef; fills: boolean }
+  /**
+   * Before a member joins: state Syncing; if it fills the last vacant slot, absent members lose their claim on
+   * the bitmap; one that is rebuilt in full loses its own, because its old bitmap is wiped (I5).
+   */
+  | { kind: "RecordJoining"; member: MemberRef; fills: boolean; byBitmap: boolean }
   /** Takes members into R once sysfs says in_sync and no sync runs (I1). */
   | { kind: "RecordIn"; members: MemberRef[] }
   /** Gives up a connection that died before its member joined an array; the provider exports anew (Z6). */

@@ -44,7 +44,20 @@ function healMirror(view: VolumeView, mirror: MirrorView, input: PlanInput): Pla
       ...preference.map((m): Action => ({ kind: "SetWriteMostly", device: array.device, window: m.window!.device, writeMostly: !m.local, why: "reads go to the local member" })),
     );
   if (array.syncAction !== "idle") return wait(`mirror ${mirror.index} resyncs`);
-  if (array.members.some((m) => m.flags.includes("spare"))) return wait(`mirror ${mirror.index} begins to rebuild its new member`);
+  const spare = mirror.members.find((m) => m.inArray?.flags.includes("spare"));
+  const active = array.members.filter((m) => !m.flags.includes("faulty")).length;
+  // The process that added it ended before it made the slot.
+  if (spare && active > array.raidDisks)
+    return act({
+      kind: "AddMember",
+      device: array.device,
+      partitionUUID: spare.uuid,
+      window: spare.window!.device,
+      growTo: active,
+      local: spare.local,
+      why: "an added member has no slot yet",
+    });
+  if (spare) return wait(`mirror ${mirror.index} begins to rebuild its new member`);
   const candidate = mirror.members.find((m) => mayJoin(m, input));
   if (candidate) return join(view, mirror, candidate, input);
   return shrink(view, mirror);
@@ -56,7 +69,8 @@ function enter(view: VolumeView, mirror: MirrorView, entered: MemberView[], inpu
   if (unlabelled.length > 0) return act(label(view, mirror, unlabelled));
   const members = entered.map((m) => ({ partitionUUID: m.uuid, mirror: m.mirror }));
   const unannounced = entered.find((m) => m.record.state !== "Syncing");
-  if (unannounced) return act({ kind: "RecordJoining", member: { partitionUUID: unannounced.uuid, mirror: mirror.index }, fills: true, why: "found in sync by a new process" });
+  if (unannounced)
+    return act({ kind: "RecordJoining", member: { partitionUUID: unannounced.uuid, mirror: mirror.index }, fills: true, byBitmap: true, why: "found in sync by a new process" });
   return act({ kind: "RecordIn", members, why: "in sync, and no resync runs" });
 }
 
@@ -81,12 +95,12 @@ function join(view: VolumeView, mirror: MirrorView, m: MemberView, input: PlanIn
   const active = array.members.filter((x) => !x.flags.includes("faulty")).length;
   const growTo = active >= array.raidDisks ? array.raidDisks + 1 : null;
   const fills = active + 1 >= (growTo ?? array.raidDisks);
-  const ref = { partitionUUID: m.uuid, mirror: mirror.index };
-  if (!input.session.joining.includes(m.uuid)) return act({ kind: "RecordJoining", member: ref, fills, why: `member on node ${m.record.nodeID} is there again` });
-  if (!labelled(view, m, input)) return act(label(view, mirror, [m]));
-  if (!m.window) return act(openWindow(view, m));
   const survivor = mirror.members.filter((s) => s.recorded && s.inArray && s.window).sort((a, b) => Number(b.local) - Number(a.local))[0];
   const byBitmap = m.record.outSince !== undefined && array.hasBitmap && growTo === null && survivor !== undefined && !input.session.fullRebuild.includes(m.uuid);
+  const ref = { partitionUUID: m.uuid, mirror: mirror.index };
+  if (!input.session.joining.includes(m.uuid)) return act({ kind: "RecordJoining", member: ref, fills, byBitmap, why: `member on node ${m.record.nodeID} is there again` });
+  if (!labelled(view, m, input)) return act(label(view, mirror, [m]));
+  if (!m.window) return act(openWindow(view, m));
   const common = { device: array.device, partitionUUID: m.uuid, window: m.window.device, local: m.local };
   if (byBitmap) return act({ kind: "ReAddMember", ...common, arrayUUID: mirror.arrayUUID, survivorWindow: survivor.window!.device, why: "the bitmaps say what it misses (I5)" });
   return act({

@@ -65,10 +65,13 @@ function isWanted(view: VolumeView, member: MemberView, nqn: string, input: Plan
   return nqn === exportNQN({ partitionUUID: member.uuid, epoch: announced.epoch, attach: announced.attach });
 }
 
+/** States in which nobody connects to a member any more. */
+const LEAVING: ReadonlySet<string> = new Set(["Replacing", "Deleting", "Faulty"]);
+
 function planExport(view: VolumeView, member: MemberView, input: PlanInput): Action | string | null {
   const { owner } = view.status;
   const { record, uuid } = member;
-  if (!owner || owner.nodeUID === input.me.nodeUID || record.state === "Deleting" || record.state === "Faulty") return null;
+  if (!owner || owner.nodeUID === input.me.nodeUID || LEAVING.has(record.state)) return null;
   if (!member.partition) return `node ${record.nodeID} does not see partition ${uuid} (drive ${record.drive})`;
   // I2: what is still in use here is not offered to another node.
   if (member.partition.holders.length > 0) return `partition ${uuid} is still in use on node ${record.nodeID}`;

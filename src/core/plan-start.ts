@@ -38,6 +38,11 @@ function planClaim(view: VolumeView, input: PlanInput): Plan {
   if (unready.length > 0 && mirrors === undefined)
     return wait(`node ${[...new Set(unready.map((m) => m.record.nodeID))].join(", ")} makes and zeroes its partition of volume ${view.name}`);
   if (mirrors === undefined) {
+    const failed = view.mirrors.find((mirror) => !mirror.members.some((m) => m.record.state === "Created"));
+    if (failed)
+      return wait(
+        `no partition of mirror ${failed.index} could be made: ${failed.members.map((m) => m.record.message).find((m) => m) ?? "its drives are gone"}; the controller finds another place`,
+      );
     const move = localCopy(view, input, true);
     if (move) return act(move);
   }
@@ -89,7 +94,8 @@ export function connectAction(view: VolumeView, m: MemberView, input: PlanInput)
   if (!e || e.epoch !== view.epoch || e.attach <= (m.record.detachedAttach ?? 0) || m.record.state === "Deleting" || m.record.state === "Replacing") return null;
   const nqn = exportNQN({ partitionUUID: m.uuid, epoch: e.epoch, attach: e.attach });
   // Z6: it was connected before and is gone; its provider exports anew under the next number.
-  if (input.session.connected.includes(nqn)) return { kind: "RecordDetached", partitionUUID: m.uuid, attach: e.attach, why: `the connection to node ${m.record.nodeID} was used before` };
+  if (input.session.connected.includes(nqn))
+    return { kind: "RecordDetached", partitionUUID: m.uuid, attach: e.attach, why: `the connection to node ${m.record.nodeID} was used before` };
   return {
     kind: "Connect",
     nqn,

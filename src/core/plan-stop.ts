@@ -3,7 +3,7 @@ import type { Action } from "./action.ts";
 import type { Plan, PlanInput } from "./plan-types.ts";
 import { act, NOTHING, refusePlan } from "./plan-types.ts";
 import type { VolumeView } from "./view.ts";
-import { isLost } from "./view.ts";
+import { isLost, runsInEpoch } from "./view.ts";
 
 export function planStop(view: VolumeView, input: PlanInput): Plan {
   const stagingPath = input.intent.kind === "unstage" ? input.intent.stagingPath : null;
@@ -30,8 +30,9 @@ function takeDown(view: VolumeView): Plan | null {
   return null;
 }
 
-/** Z15: every member of R is in its array, in sync, and its path is live. */
+/** Z15: every mirror runs in this epoch, and every member of its R is in its array, in sync, and its path is live. */
 function isClean(view: VolumeView): boolean {
+  if (!view.mirrors.every((m) => runsInEpoch(view, m))) return false;
   return view.members.filter((m) => m.recorded).every((m) => m.inArray !== null && m.inArray.flags.includes("in_sync") && !isLost(m));
 }
 

@@ -15,9 +15,9 @@ import { planLeftovers, planRelease } from "./plan-release.ts";
 import { planStart } from "./plan-start.ts";
 import { planStop } from "./plan-stop.ts";
 import type { Plan, PlanInput } from "./plan-types.ts";
-import { NOTHING, wait } from "./plan-types.ts";
+import { NOTHING, refusePlan, wait } from "./plan-types.ts";
 import type { VolumeView } from "./view.ts";
-import { viewVolume } from "./view.ts";
+import { runsInEpoch, viewVolume } from "./view.ts";
 
 export type { Intent, Plan, PlanInput } from "./plan-types.ts";
 
@@ -52,7 +52,13 @@ export function plan(input: PlanInput): Plan {
   const provider = planProvider(view, input);
   // A cache from before this process' own claim says nothing about who owns the volume now.
   if (view.epoch < (input.session.claimedEpoch ?? 0)) return withProvider(wait(`the record of epoch ${input.session.claimedEpoch} is not seen yet on this node`), provider);
-  const release = view.mine ? planRelease(view, input) : NOTHING;
+  const strange = view.mirrors.find((m) => m.array !== null && !runsInEpoch(view, m));
+  if (strange && view.mine && view.mounts.length > 0)
+    return withProvider(
+      refusePlan("Unsafe", `mirror ${strange.index} of volume ${view.name} runs with members that epoch ${view.epoch} did not assemble, and is mounted`),
+      provider,
+    );
+  const release = view.mine && !strange ? planRelease(view, input) : NOTHING;
   // Held writes wait for this; nothing that may fail or take long goes in the same batch.
   if (release.actions.length > 0) return addWaits(release, provider.waits);
   const next = withProvider(addWaits(planOwner(view, input, release.waits.length > 0), release.waits), provider);
@@ -83,6 +89,7 @@ function mustStop(view: VolumeView, input: PlanInput): boolean {
   const { intent, session } = input;
   if (intent.kind === "unstage") return true;
   if (!view.mine) return foreignLeftovers(view) || (intent.kind === "none" && view.status.owner?.nodeUID === input.me.nodeUID);
+  if (view.mirrors.some((m) => m.array !== null && !runsInEpoch(view, m))) return true;
   if (session.claimedEpoch === view.epoch) return session.stopClean !== null;
   return intent.kind === "none" && view.mirrors.some((m) => m.array === null);
 }

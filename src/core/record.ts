@@ -86,7 +86,7 @@ function ownersChange(
     case "RecordRetire":
       return recordOut(status, action.members, context, "Replacing");
     case "RecordJoining":
-      return recordJoining(status, action.member, action.fills, context);
+      return recordJoining(status, action, context);
     case "RecordIn":
       return recordIn(status, action.members, context);
     case "RecordDetached":
@@ -234,16 +234,21 @@ function leave(p: PartitionRecord, wasIn: boolean, generation: number, now: stri
   return outSince === undefined ? left : { ...left, outSince };
 }
 
-/** I5: once no slot is vacant MD clears its bitmap; from here on only the joining member may rely on it. */
-function recordJoining(status: VolumeStatus, member: MemberRef, fills: boolean, context: RecordContext): RecordResult {
+const JOINABLE: ReadonlySet<PartitionRecord["state"]> = new Set(["Created", "Syncing", "Synced", "Spare", "Missing"]);
+
+/** I5: once no slot is vacant MD clears its bitmap; from here on only the joining member may rely on it, if it does. */
+function recordJoining(status: VolumeStatus, action: { member: MemberRef; fills: boolean; byBitmap: boolean }, context: RecordContext): RecordResult {
+  const { member, fills, byBitmap } = action;
   const partition = findPartition(status, member.partitionUUID);
-  if (!partition || partition.state === "Deleting" || partition.state === "Replacing") return refuse(`partition ${member.partitionUUID} is leaving`);
+  if (!partition || partition.mirror !== member.mirror) return refuse(`partition ${member.partitionUUID} is not in the record of mirror ${member.mirror}`);
+  if (!JOINABLE.has(partition.state)) return refuse(`partition ${member.partitionUUID} is in state ${partition.state}`);
   if (namedInR(status, member.partitionUUID)) return refuse(`partition ${member.partitionUUID} is recorded in sync already`);
   const partitions = (status.partitions ?? []).map((p) => {
-    if (p.partitionUUID === member.partitionUUID) return p.state === "Syncing" ? p : { ...p, state: "Syncing" as const, updatedAt: context.now };
-    if (!fills || p.mirror !== member.mirror || p.outSince === undefined) return p;
-    const { outSince: _lost, ...rest } = p;
-    return rest;
+    const joins = p.partitionUUID === member.partitionUUID;
+    const { outSince, ...rest } = p;
+    const loses = joins ? !byBitmap : fills && p.mirror === member.mirror;
+    const kept = loses || outSince === undefined ? rest : { ...rest, outSince };
+    return joins && p.state !== "Syncing" ? { ...kept, state: "Syncing" as const, updatedAt: context.now } : kept;
   });
   return accept({ ...status, partitions });
 }
@@ -252,9 +257,9 @@ function recordIn(status: VolumeStatus, members: readonly MemberRef[], context: 
   let next = status;
   for (const member of members) {
     const partition = findPartition(next, member.partitionUUID);
-    if (!partition) return refuse(`partition ${member.partitionUUID} is not in the record`);
-    if (partition.state !== "Syncing" && partition.state !== "Created" && partition.state !== "Synced")
-      return refuse(`partition ${member.partitionUUID} is in state ${partition.state}`);
+    if (!partition || partition.mirror !== member.mirror || !next.mirrors?.[member.mirror])
+      return refuse(`partition ${member.partitionUUID} is not in the record of mirror ${member.mirror}`);
+    if (partition.state !== "Syncing") return refuse(`partition ${member.partitionUUID} is in state ${partition.state}, it has not been announced`);
     const { outSince: _out, message: _message, ...rest } = partition;
     next = {
       ...next,

@@ -114,6 +114,15 @@ export function isLost(member: MemberView): boolean {
 }
 
 /**
+ * I4: the array was assembled in the recorded epoch: every member is a window of ours that was opened in it.
+ * Anything else on this array (an older epoch, a host tool that assembled it) is not ours to go on with.
+ */
+export function runsInEpoch(view: VolumeView, mirror: MirrorView): boolean {
+  const windows = mirror.members.flatMap((m) => (m.window?.epoch === view.epoch ? [m.window.device] : []));
+  return mirror.array !== null && mirror.array.members.length > 0 && mirror.array.members.every((m) => windows.includes(m.device));
+}
+
+/**
  * Name of what carries a member now; part of a loss's identity (I1). The window stays from the loss to
  * the removal, and is opened on one connection only; the connection is gone half-way.
  */
