@@ -1,6 +1,6 @@
 /** The network namespace of a lab: two bridges and two taps per guest. */
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { run } from "../../tools/setup/run.ts";
 import { HOST_ADDRESSES, PREFIX, tapsOf } from "./addresses.ts";
 
@@ -51,18 +51,21 @@ function tap(name: string, master: string): string[] {
 /** Kills every process inside the namespace and removes it; synchronous, so that it works while a process exits. */
 export function destroyNamespaceSync(labId: string): void {
   const name = namespaceOf(labId);
-  const attempt = (argv: string[]): string => {
+  const attempt = (argv: string[]): string | undefined => {
     try {
       return execFileSync("ip", argv, { stdio: ["ignore", "pipe", "ignore"] }).toString();
     } catch {
-      return "";
+      return undefined;
     }
   };
   for (let round = 0; round < 50; round++) {
-    const pids = attempt(["netns", "pids", name]).split("\n").filter((pid) => pid !== "" && pid !== String(process.pid));
-    const living = pids.filter((pid) => !isZombie(pid));
-    if (living.length === 0) break;
-    for (const pid of living) kill(Number(pid));
+    const listed = attempt(["netns", "pids", name]);
+    // A signal to our whole process group (Ctrl-C, timeout) may end ip too: what it did not say is not "nobody".
+    if (listed === undefined && !existsSync(`/run/netns/${name}`)) break;
+    const pids = listed?.split("\n").filter((pid) => pid !== "" && pid !== String(process.pid));
+    const living = pids?.filter((pid) => !isZombie(pid));
+    if (living?.length === 0) break;
+    for (const pid of living ?? []) kill(Number(pid));
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
   }
   attempt(["netns", "delete", name]);
