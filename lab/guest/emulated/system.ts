@@ -4,12 +4,18 @@ import { ensureEmulatedBoot } from "../../../tools/setup/debian-kernel-initramfs
 import { ensureRootfs } from "../../../tools/setup/rootfs.ts";
 import type { GuestContext } from "../context.ts";
 import type { EmulatedSystem } from "./command.ts";
+import { prepareDebianHost } from "./debian-host.ts";
 
 /** Parameters of every emulated kernel; the emulated CPU has none of the flaws that mitigations slow it down for. */
 const COMMON = ["console=ttyS0", "panic=-1", "net.ifnames=0", "mitigations=off"];
 
-/** The lab's shared read-only root (as process guests have it) below Debian's kernel and modules. */
-export async function prepareSystem(context: GuestContext): Promise<EmulatedSystem> {
+/** Makes what a guest boots; see {@link GuestContext.root}. */
+export function prepareSystem(context: GuestContext): Promise<EmulatedSystem> {
+  return context.root === "lab" ? prepareLabRoot(context) : prepareDebianHost(context, COMMON);
+}
+
+/** The lab's shared read-only root (as process guests have it) with Debian's kernel and modules. */
+async function prepareLabRoot(context: GuestContext): Promise<EmulatedSystem> {
   const [boot, { image = "" }] = await Promise.all([ensureEmulatedBoot(debianKernelSeries(context.kernel)), ensureRootfs()]);
   const { kernel = "", initramfs = "", modules = "" } = boot;
   const persist = context.paths.persist === undefined ? [] : ["lab.persist=1"];
