@@ -4,7 +4,7 @@
  *   *.test.ts in src and tools      unit tests: part of `npm run check`; no root, no network, no other program
  *   *.contract.test.ts, lab tests   against real programs (etcd, kube-apiserver): part of `npm test`
  *   test/scenarios/*.scenario.ts    stories in the lab: part of `npm test`, each a process of its own
- *   test/**/*.lab.ts                the same for one layer on a real kernel
+ *   *.lab.ts in folders of test     the same for one layer on a real kernel
  */
 import { globSync } from "node:fs";
 import { ROOT } from "./command.ts";
