@@ -14,6 +14,7 @@ import { addressesOf } from "./net/addresses.ts";
 import { createNamespace } from "./net/namespace.ts";
 import { LabNetwork } from "./net/network.ts";
 import { connectThroughRelay, dropThroughRelay, startRelay } from "./net/relay-client.ts";
+import { takeSlot } from "./slots.ts";
 import { createLabDirs, labPaths, readRecord, type LabRecord, type NodeRecord } from "./state.ts";
 import { destroyLabSync, sweepLabs } from "./sweep.ts";
 
@@ -81,6 +82,7 @@ export class Lab {
   static async create(spec: LabSpec): Promise<Lab> {
     await ensurePackages(HOST_PACKAGES);
     await sweepLabs();
+    if (spec.detached !== true) freeSlots.push(await takeSlot());
     const record = recordOf(spec);
     createLabDirs(record);
     if (spec.detached !== true) destroyAtExit(record.id);
@@ -129,6 +131,7 @@ export class Lab {
   async destroy(): Promise<void> {
     destroyLabSync(this.id);
     ownLabs.delete(this.id);
+    freeSlots.pop()?.();
   }
 
   /** Opens connections to a guest's exec daemon, for what {@link Guest} does not offer. */
@@ -195,6 +198,9 @@ function recordOf(spec: LabSpec): LabRecord {
     })),
   };
 }
+
+/** Gives back the slots that this process holds (slots.ts); they are alike, so any of them will do. */
+const freeSlots: (() => void)[] = [];
 
 /** Labs that end with this process. */
 const ownLabs = new Set<string>();
