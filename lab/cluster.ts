@@ -96,6 +96,7 @@ export class Lab {
       return lab;
     } catch (error) {
       destroyLabSync(record.id);
+      freeSlots.pop()?.();
       throw error;
     }
   }
