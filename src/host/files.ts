@@ -95,7 +95,8 @@ export async function readAttribute(path: string): Promise<string | null> {
   try {
     return (await readText(path)).trim();
   } catch (error) {
-    if (isAbsent(error)) return null;
+    // EBUSY is what an array's attributes say while it goes away (md.c, md_attr_show).
+    if (isAbsent(error) || (error as NodeJS.ErrnoException | null)?.code === "EBUSY") return null;
     throw error;
   }
 }
