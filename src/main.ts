@@ -43,7 +43,7 @@ const common = (command: Command) =>
     .option("--log-level <level>", LOG_LEVELS.join(", "), "info");
 common(program.command("node").description("node role: CSI Node service and the agent"))
   .requiredOption("--node-name <name>", "name of the Kubernetes node this runs on")
-  .option("--crash-at <moment>", "for tests: die by SIGKILL at before:KIND or after:KIND of an action (several with commas between: at the first that comes)")
+  .option("--crash-at <moment>", "for tests: die by SIGKILL at before:KIND or after:KIND of an action, or at any of those in @FILE")
   .action(runNode);
 common(program.command("controller").description("controller role: CSI Controller service, placement, garbage collection")).action(runControllerRole);
 

@@ -1,13 +1,14 @@
 /** For tests: the process kills itself around an action, where a crash would hurt most. */
-import { writeSync } from "node:fs";
+import { readFileSync, writeSync } from "node:fs";
 import type { StepHook } from "./ports.ts";
 
-/** `before:KIND` or `after:KIND`, or several with commas between (the first that comes is the last); nothing for undefined. */
-export function crashHook(moments: string | undefined): StepHook {
-  const wanted = new Set(moments?.split(","));
+/** `before:KIND` or `after:KIND`, or `@FILE` with such moments, one a line, read anew at each step; nothing for undefined. */
+export function crashHook(wanted: string | undefined): StepHook {
+  if (wanted === undefined) return () => {};
+  const moments = wanted.startsWith("@") ? () => readFileSync(wanted.slice(1), "utf8").split("\n") : () => [wanted];
   return (when, kind) => {
     const moment = `${when}:${kind}`;
-    if (!wanted.has(moment)) return;
+    if (!moments().includes(moment)) return;
     writeSync(2, `crash at ${moment}\n`);
     process.kill(process.pid, "SIGKILL");
   };
