@@ -3,7 +3,7 @@ import { deviceSizeTexts, type DeviceStatus, type MeshStorNodeDevice } from "../
 import { API_GROUP, API_VERSION, deviceObjectName, PARTITION_TYPE } from "../api/names.ts";
 import { asMeshStorError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
-import { holesOf, unusableReason } from "../core/gpt-fit.ts";
+import { holesOf, unusableReason, WAITS_FOR_GPT } from "../core/gpt-fit.ts";
 import type { Drive, DriveTable, HostSnapshot } from "../core/observed.ts";
 import { KubeError, type KubeClient } from "../kube/client.ts";
 import { DEVICES } from "../kube/resources.ts";
@@ -25,16 +25,16 @@ export interface InventoryDeps {
 export class Inventory {
   readonly #deps: InventoryDeps;
   readonly #tables = new Map<string, { print: string; table: DriveTable }>();
-  #usable: ReadonlyMap<string, DriveTable> = new Map();
+  #shown: ReadonlyMap<string, DriveTable> = new Map();
   #running: Promise<void> = Promise.resolve();
 
   constructor(deps: InventoryDeps) {
     this.#deps = deps;
   }
 
-  /** Tables of the drives that are ours to use. */
-  usableTables(): ReadonlyMap<string, DriveTable> {
-    return this.#usable;
+  /** Tables for the planner: of every drive with a GPT, without room for more where the drive is not ours to use. */
+  tables(): ReadonlyMap<string, DriveTable> {
+    return this.#shown;
   }
 
   /** Looks at every drive; reads tables and writes msnd objects only where something changed. One at a time. */
@@ -52,26 +52,35 @@ export class Inventory {
 
   async #refresh(): Promise<void> {
     const snapshot = await this.#deps.snapshot();
-    const usable = new Map<string, DriveTable>();
-    for (const drive of snapshot.drives) {
-      const table = await this.#table(drive);
-      const use = this.#deps.cached(deviceObjectName(this.#deps.nodeName, drive.id))?.spec.use ?? "Auto";
-      const reason = unusableReason(table, drive.readOnly, use);
-      if (reason === null && table) usable.set(drive.id, table);
-      if (reason === "Waits for its GPT" && table) await this.#initialize(drive);
-      await this.#publish(drive, table, reason, snapshot);
-    }
-    const before = JSON.stringify([...this.#usable]);
-    this.#usable = usable;
+    const seen = await Promise.all(snapshot.drives.map((drive) => this.#look(drive)));
+    const tables = new Map(seen.flatMap(({ drive, table, reason }) => (table?.label === "gpt" ? [[drive.id, reason === null ? table : closed(table)] as const] : [])));
+    const before = JSON.stringify([...this.#shown]);
+    this.#shown = tables;
+    if (before !== JSON.stringify([...tables])) this.#deps.onChange();
+    for (const { drive, table, reason } of seen) await this.#publish(drive, table, reason, snapshot).catch((error: unknown) => this.#notWritten(drive.id, error));
     await this.#removeGone(snapshot);
-    if (before !== JSON.stringify([...usable])) this.#deps.onChange();
+  }
+
+  /** What a drive is to us. One drive's trouble never hides another drive. */
+  async #look(drive: Drive): Promise<{ drive: Drive; table: DriveTable | undefined; reason: string | null }> {
+    const use = this.#deps.cached(deviceObjectName(this.#deps.nodeName, drive.id))?.spec.use ?? "Auto";
+    let table = await this.#table(drive);
+    if (table && unusableReason(table, drive.readOnly, use) === WAITS_FOR_GPT) {
+      await this.#initialize(drive);
+      table = await this.#table(drive);
+    }
+    return { drive, table, reason: unusableReason(table, drive.readOnly, use) };
+  }
+
+  #notWritten(drive: string, error: unknown): void {
+    this.#deps.log.warn("msnd not written; tried again", { drive, error: asMeshStorError(error).message });
   }
 
   async #table(drive: Drive): Promise<DriveTable | undefined> {
-    const print = `${JSON.stringify(drive)} ${await this.#deps.host.fingerprint(drive)}`;
-    const known = this.#tables.get(drive.id);
-    if (known?.print === print) return known.table;
     try {
+      const print = `${JSON.stringify(drive)} ${await this.#deps.host.fingerprint(drive)}`;
+      const known = this.#tables.get(drive.id);
+      if (known?.print === print) return known.table;
       const table = await this.#deps.host.readDriveTable(drive);
       this.#tables.set(drive.id, { print, table });
       return table;
@@ -83,9 +92,14 @@ export class Inventory {
   }
 
   async #initialize(drive: Drive): Promise<void> {
-    await this.#deps.host.initializeDrive(drive);
+    // Whatever comes of it, the drive is not what it was taken for.
     this.#tables.delete(drive.id);
-    this.#deps.log.info("drive given a GPT because spec.use asks for it", { drive: drive.id, device: drive.device });
+    try {
+      await this.#deps.host.initializeDrive(drive);
+      this.#deps.log.info("drive given a GPT because spec.use asks for it", { drive: drive.id, device: drive.device });
+    } catch (error) {
+      this.#deps.log.warn("drive not given a GPT", { drive: drive.id, device: drive.device, error: asMeshStorError(error).message });
+    }
   }
 
   async #publish(drive: Drive, table: DriveTable | undefined, reason: string | null, snapshot: HostSnapshot): Promise<void> {
@@ -93,7 +107,12 @@ export class Inventory {
     const status = describe(this.#deps.nodeName, drive, table, reason, snapshot);
     const known = this.#deps.cached(name);
     if (known && sameStatus(known.status, status)) return;
-    const object: MeshStorNodeDevice = { apiVersion: `${API_GROUP}/${API_VERSION}`, kind: "MeshStorNodeDevice", metadata: { name, labels: { "meshstor.io/node": this.#deps.nodeName } }, spec: { use: "Auto" } };
+    const object: MeshStorNodeDevice = {
+      apiVersion: `${API_GROUP}/${API_VERSION}`,
+      kind: "MeshStorNodeDevice",
+      metadata: { name, labels: { "meshstor.io/node": this.#deps.nodeName } },
+      spec: { use: "Auto" },
+    };
     const current = (await this.#deps.client.tryGet(DEVICES, name)) ?? (await this.#create(object));
     if (sameStatus(current.status, status)) return;
     await this.#deps.client.replaceStatus(DEVICES, { ...current, status });
@@ -115,9 +134,17 @@ export class Inventory {
       this.#tables.delete(id);
       const known = this.#deps.cached(deviceObjectName(this.#deps.nodeName, id));
       if (!known?.status || known.status.health === "Gone") continue;
-      await this.#deps.client.replaceStatus(DEVICES, { ...known, status: { ...known.status, health: "Gone", freeBytes: 0, biggestHoleBytes: 0, ...deviceSizeTexts({ ...known.status, freeBytes: 0, biggestHoleBytes: 0 }), holes: [] } });
+      await this.#deps.client.replaceStatus(DEVICES, {
+        ...known,
+        status: { ...known.status, health: "Gone", freeBytes: 0, biggestHoleBytes: 0, ...deviceSizeTexts({ ...known.status, freeBytes: 0, biggestHoleBytes: 0 }), holes: [] },
+      });
     }
   }
+}
+
+/** A drive that is excluded, read-only or in use gets no new partition; what we have on it is still known, wiped and freed. */
+function closed(table: DriveTable): DriveTable {
+  return { ...table, maxEntries: 0 };
 }
 
 function describe(nodeName: string, drive: Drive, table: DriveTable | undefined, reason: string | null, snapshot: HostSnapshot): DeviceStatus {

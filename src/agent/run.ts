@@ -49,7 +49,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const nowMs = () => performance.now();
   let latest: HostSnapshot | null = null;
   const snapshots = new Snapshots(async () => (latest = await host.observe()), nowMs);
-  
+
   const reporter = new Reporter(client, me, nowMs);
   const devices = new Informer<MeshStorNodeDevice>({ client, type: DEVICES, onChange: () => {}, log, labelSelector: `meshstor.io/node=${nodeName}` });
   const inventory = new Inventory({ client, host, log, nodeName, snapshot: () => snapshots.get(1_000), cached: (name) => devices.get(name), onChange: () => wakeAll() });
@@ -63,7 +63,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
       log,
       me,
       cached: (name) => informer.get(name),
-      tables: () => inventory.usableTables(),
+      tables: () => inventory.tables(),
       tableChanged: (drive) => inventory.changed(drive),
     },
     (reconciler, result) => reporter.report(reconciler, result),
@@ -95,7 +95,9 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   };
   const csiHost: CsiHost = { ...host, snapshot: () => snapshots.get(0) };
   log.info("node program runs", { node: nodeName, uid: me.nodeUID, boot: me.bootID, address: me.address });
-  await options.serve(createCsiPort({ volumes, host: csiHost, find, hook: options.hook, info: { nodeID: nodeName, maxVolumes: MAX_VOLUMES, topology: { [VOLUME_TOPOLOGY_KEY]: nodeName } } }));
+  await options.serve(
+    createCsiPort({ volumes, host: csiHost, find, hook: options.hook, info: { nodeID: nodeName, maxVolumes: MAX_VOLUMES, topology: { [VOLUME_TOPOLOGY_KEY]: nodeName } } }),
+  );
   clearInterval(tick);
   await Promise.all([volumes.stop(), informer.stop(), devices.stop(), lease.stop()]);
   client.close();

@@ -32,6 +32,9 @@ export function fit(table: DriveTable, sizeBytes: number): number | null {
   return candidates[0]?.startBytes ?? null;
 }
 
+/** What is said of a blank drive that was given to us and gets its table now. */
+export const WAITS_FOR_GPT = "Waits for its GPT";
+
 /**
  * Why a drive is not ours to use, as one sentence, or null if it is (design section 2: every NVMe drive
  * with a GPT and free space unless excluded; one without a table only when given to us by name).
@@ -44,6 +47,6 @@ export function unusableReason(table: DriveTable | undefined, readOnly: boolean,
   if (table.label === "gpt") return null;
   if (table.label === "dos") return "Partition table is MBR; only GPT is supported";
   if (table.signature) return `Whole drive carries ${table.signature}`;
-  if (table.label === "none") return use === "Initialize" ? "Waits for its GPT" : "No partition table; set spec.use to Initialize to give the drive to MeshStor";
+  if (table.label === "none") return use === "Initialize" ? WAITS_FOR_GPT : "No partition table; set spec.use to Initialize to give the drive to MeshStor";
   return "Partition table is not GPT";
 }

@@ -15,7 +15,7 @@ export interface PlanInput {
   me: Identity & { address: string; port: number };
   intent: Intent;
   session: Session;
-  /** Tables of the drives that are ours to use (section 2 of the design), by drive id. */
+  /** Tables of the drives with a GPT, by drive id; one that is not ours to use (section 2 of the design) has room for nothing. */
   tables: ReadonlyMap<string, DriveTable>;
   /** Monotonic ms. */
   nowMs: number;

@@ -38,13 +38,17 @@ async function usedByOf(device: string): Promise<string | null> {
 }
 
 /**
- * Changes whenever the kernel's view of the drive's partitions does; costs a few sysfs reads. A partition that was deleted
- * and made anew at the same place, under another UUID, shows by the inode of its directory only.
+ * Changes whenever what {@link readDriveTable} says may have changed; costs a few sysfs reads. A partition that was deleted
+ * and made anew at the same place, under another UUID, shows by the inode of its directory only; what was written
+ * on a drive that has no partitions (a filesystem, a table) by the count of sectors written.
  */
 export async function driveFingerprint(device: string): Promise<string> {
   const at = `${ROOTS.sys}/block/${device}`;
-  const [size, diskseq, entries] = await Promise.all([readAttribute(`${at}/size`), readAttribute(`${at}/diskseq`), listDir(at)]);
+  const [size, diskseq, entries, holders] = await Promise.all([readAttribute(`${at}/size`), readAttribute(`${at}/diskseq`), listDir(at), holdersOf(device)]);
   const partitions = entries.filter((e) => e.startsWith(`${device}p`)).sort();
-  const parts = await Promise.all(partitions.map(async (p) => [p, await inodeOf(`${at}/${p}`), await readAttribute(`${at}/${p}/start`), await readAttribute(`${at}/${p}/size`)].join(":")));
-  return [size, diskseq, ...parts].join(" ");
+  const parts = await Promise.all(
+    partitions.map(async (p) => [p, await inodeOf(`${at}/${p}`), await readAttribute(`${at}/${p}/start`), await readAttribute(`${at}/${p}/size`)].join(":")),
+  );
+  const written = parts.length === 0 ? (await readAttribute(`${at}/stat`))?.split(/ +/)[6] : "";
+  return [size, diskseq, holders.join(","), ...parts, written].join(" ");
 }
