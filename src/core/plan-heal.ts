@@ -4,7 +4,6 @@
  */
 import type { Action } from "./action.ts";
 import { localCopy } from "./local-copy.ts";
-import { attachOf } from "./plan-release.ts";
 import type { Plan, PlanInput } from "./plan-types.ts";
 import { act, NOTHING, wait } from "./plan-types.ts";
 import { connectAction, openWindow } from "./plan-start.ts";
@@ -137,7 +136,8 @@ function planCopies(view: VolumeView, input: PlanInput): Plan {
   if (leaving === undefined || present.size <= wanted) return NOTHING;
   const members = view.members
     .filter((m) => m.record.nodeID === leaving && m.record.state !== "Deleting")
-    .map((m) => ({ partitionUUID: m.uuid, mirror: m.mirror, attach: attachOf(m) }));
+    // Its export stays until it has left the array: withdrawn before, its I/O would be held, and the volume's with it.
+    .map((m) => ({ partitionUUID: m.uuid, mirror: m.mirror, attach: null }));
   return act({ kind: "RecordRetire", members, why: `${wanted} copies are in sync without the one on node ${leaving}` });
 }
 

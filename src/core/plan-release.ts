@@ -4,7 +4,8 @@
  *   record (compare-and-swap, made by this process after it saw the loss; raises the generation, Z2)
  *   → label the survivors (Z20) → fail by ioctl (Z1) → disconnect → remove → close the window.
  *
- * The same record gives the connection's attach number up, so that the provider may export anew.
+ * The record of a loss gives the connection's attach number up, so that the provider may export anew; a member that is
+ * retired keeps its export until it has left, or its I/O would be held meanwhile.
  *
  * All that is lost goes in one batch (Z3). The last recorded member of a mirror is never released:
  * its I/O stays held, and the sentence says which node it waits for. What MD has failed by itself, or
@@ -72,13 +73,13 @@ function releaseStep(view: VolumeView, leaving: MemberView[], input: PlanInput):
 function record(members: MemberView[]): Plan {
   const retired = members.filter((m) => m.record.state === "Replacing" || m.record.state === "Deleting");
   const lost = members.filter((m) => !retired.includes(m));
-  const refs = (list: MemberView[]) => list.map((m) => ({ partitionUUID: m.uuid, mirror: m.mirror, attach: attachOf(m) }));
-  if (lost.length > 0) return act({ kind: "RecordOut", members: refs(lost), reason: "lost", why: `${describe(lost)} lost: recorded out before its writes are released (I1)` });
-  return act({ kind: "RecordRetire", members: refs(retired), why: `${describe(retired)} leaves the volume` });
+  const refs = (list: MemberView[], attach: (m: MemberView) => number | null) => list.map((m) => ({ partitionUUID: m.uuid, mirror: m.mirror, attach: attach(m) }));
+  if (lost.length > 0) return act({ kind: "RecordOut", members: refs(lost, attachOf), reason: "lost", why: `${describe(lost)} lost: recorded out before its writes are released (I1)` });
+  return act({ kind: "RecordRetire", members: refs(retired, () => null), why: `${describe(retired)} leaves the volume` });
 }
 
 /** The number that goes with a member: of its connection, or, if that is gone already, the one announced last. */
-export function attachOf(m: MemberView): number | null {
+function attachOf(m: MemberView): number | null {
   if (m.local) return null;
   return m.connection?.attach ?? m.record.export?.attach ?? null;
 }
