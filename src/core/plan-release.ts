@@ -74,7 +74,8 @@ function record(members: MemberView[]): Plan {
   const retired = members.filter((m) => m.record.state === "Replacing" || m.record.state === "Deleting");
   const lost = members.filter((m) => !retired.includes(m));
   const refs = (list: MemberView[], attach: (m: MemberView) => number | null) => list.map((m) => ({ partitionUUID: m.uuid, mirror: m.mirror, attach: attach(m) }));
-  if (lost.length > 0) return act({ kind: "RecordOut", members: refs(lost, attachOf), reason: "lost", why: `${describe(lost)} lost: recorded out before its writes are released (I1)` });
+  if (lost.length > 0)
+    return act({ kind: "RecordOut", members: refs(lost, attachOf), reason: "lost", why: `${describe(lost)} lost: recorded out before its writes are released (I1)` });
   return act({ kind: "RecordRetire", members: refs(retired, () => null), why: `${describe(retired)} leaves the volume` });
 }
 
