@@ -18,6 +18,8 @@ export interface Ack {
   readonly seq: number;
   /** How long write and fdatasync took, ms. */
   readonly ms: number;
+  /** When it was acknowledged on the guest's clock, in epoch ms; only if the writer was started with `clock`. */
+  readonly atMs?: number;
 }
 
 let runs = 0;
@@ -38,11 +40,12 @@ export class Writer {
   }
 
   /** Starts a writer; every acknowledgement is on the host at once, so it survives the guest. */
-  static async start(lab: Lab, guest: Guest, file: string, options: { intervalMs?: number } = {}): Promise<Writer> {
+  static async start(lab: Lab, guest: Guest, file: string, options: { intervalMs?: number; clock?: boolean } = {}): Promise<Writer> {
     const path = await program(lab);
     runs += 1;
     const log = join(lab.logDir, `${guest.name}.writer-${process.pid}-${runs}.log`);
-    const started = await guest.spawn(["node", path, "write", file, String(runs), String(options.intervalMs ?? 20)], { logPath: log, env: { UV_USE_IO_URING: "0" } });
+    const more = options.clock === true ? ["1000000000", "clock"] : [];
+    const started = await guest.spawn(["node", path, "write", file, String(runs), String(options.intervalMs ?? 20), ...more], { logPath: log, env: { UV_USE_IO_URING: "0" } });
     const writer = new Writer(guest, file, runs, started, log);
     await eventually("the writer's first acknowledgement", 60, async () => writer.acks().length > 0 || "none yet");
     return writer;
@@ -51,7 +54,7 @@ export class Writer {
   /** Acknowledgements so far. */
   acks(): Ack[] {
     const text = safeRead(this.#log);
-    return [...text.matchAll(/^A (\d+) ([\d.]+)$/gm)].map((m) => ({ seq: Number(m[1]), ms: Number(m[2]) }));
+    return [...text.matchAll(/^A (\d+) ([\d.]+)(?: (\d+))?$/gm)].map((m) => ({ seq: Number(m[1]), ms: Number(m[2]), ...(m[3] === undefined ? {} : { atMs: Number(m[3]) }) }));
   }
 
   /** Errors that the writer met; none is expected unless the scenario says so. */

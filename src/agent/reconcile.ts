@@ -165,7 +165,8 @@ export class VolumeReconciler {
   #startJob(action: HostAction & { why: string }): void {
     const key = jobKey(action)!;
     const uuid = "partitionUUID" in action ? (action.partitionUUID as string) : "";
-    const { hook, log, host, wake } = this.#deps;
+    const { clock, hook, log, host, wake } = this.#deps;
+    const started = clock.nowMs();
     this.session = { ...this.session, jobs: [...this.session.jobs, key] };
     hook("before", action.kind);
     const ended = (success: boolean) => {
@@ -178,7 +179,7 @@ export class VolumeReconciler {
       .apply(action, (fraction) => this.progress.set(uuid, fraction))
       .then(() => {
         hook("after", action.kind);
-        log.info("action done", { volume: this.name, ...action });
+        log.info("action done", { volume: this.name, ms: Math.round(clock.nowMs() - started), ...action });
         ended(true);
       })
       .catch((error: unknown) => {

@@ -1,6 +1,6 @@
 /**
- * Runs inside a guest. `write FILE RUN INTERVAL_MS [COUNT]` appends records, each followed by fdatasync, and says
- * `A seq ms` for each that was acknowledged (ms: how long write and sync took). `check FILE` reads all
+ * Runs inside a guest. `write FILE RUN INTERVAL_MS [COUNT [clock]]` appends records, each followed by fdatasync, and says
+ * `A seq ms` for each that was acknowledged (ms: how long write and sync took; with `clock` also when, in epoch ms). `check FILE` reads all
  * records and says `C count last bad`; the count must be gapless from 1 within each run.
  */
 import { closeSync, fdatasyncSync, openSync, readSync, writeSync } from "node:fs";
@@ -10,7 +10,7 @@ function say(line: string): void {
   writeSync(1, `${line}\n`);
 }
 
-async function write(file: string, run: number, intervalMs: number, count: number): Promise<void> {
+async function write(file: string, run: number, intervalMs: number, count: number, clock: boolean): Promise<void> {
   const fd = openSync(file, "a");
   for (let seq = 1; seq <= count; seq += 1) {
     const begun = performance.now();
@@ -21,7 +21,7 @@ async function write(file: string, run: number, intervalMs: number, count: numbe
       say(`E ${seq} ${(error as NodeJS.ErrnoException).code ?? "error"}`);
       process.exit(1);
     }
-    say(`A ${seq} ${(performance.now() - begun).toFixed(1)}`);
+    say(`A ${seq} ${(performance.now() - begun).toFixed(1)}${clock ? ` ${Date.now()}` : ""}`);
     if (intervalMs > 0) await new Promise((resolve) => setTimeout(resolve, intervalMs));
   }
   closeSync(fd);
@@ -47,6 +47,6 @@ function check(file: string): void {
   say(`C ${count} ${last} ${bad}`);
 }
 
-const [verb, file = "", run = "1", interval = "0", count = "1000000000"] = process.argv.slice(2);
-if (verb === "write") await write(file, Number(run), Number(interval), Number(count));
+const [verb, file = "", run = "1", interval = "0", count = "1000000000", clock] = process.argv.slice(2);
+if (verb === "write") await write(file, Number(run), Number(interval), Number(count), clock === "clock");
 else check(file);
