@@ -3,11 +3,17 @@ import { failure, run, runOk } from "../exec.ts";
 
 const DEADLINE_MS = 10_000;
 
-/** What is at a path, without following a last symbolic link. Throws CommandTimedOut for a hung mount: it is not missing. */
+/** What is at a path, without following a last symbolic link; a path below a file counts as a file. Throws CommandTimedOut for a hung mount: it is not missing. */
 export async function pathKind(path: string): Promise<"directory" | "file" | "missing"> {
+  const kind = await statKind(path);
+  return kind === "below a file" ? "file" : kind;
+}
+
+async function statKind(path: string): Promise<"directory" | "file" | "missing" | "below a file"> {
   const result = await run(["stat", "--format=%F", "--", path], { deadlineMs: DEADLINE_MS });
   if (result.exitCode === 0) return result.stdout.toString().trim() === "directory" ? "directory" : "file";
-  if (/No such file or directory|Not a directory/.test(result.stderr)) return "missing";
+  if (/No such file or directory/.test(result.stderr)) return "missing";
+  if (/Not a directory/.test(result.stderr)) return "below a file";
   throw failure(result, [])!;
 }
 
@@ -17,6 +23,7 @@ export async function makeDirectory(path: string): Promise<void> {
 
 /** Removes an empty directory; one that is gone already is fine, a full one is refused by rmdir. */
 export async function removeDirectory(path: string): Promise<void> {
-  if ((await pathKind(path)) === "missing") return;
+  const kind = await statKind(path);
+  if (kind === "missing" || kind === "below a file") return;
   await runOk(["rmdir", "--", path], { deadlineMs: DEADLINE_MS });
 }
