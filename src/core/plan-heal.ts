@@ -7,6 +7,7 @@ import { localCopy } from "./local-copy.ts";
 import type { Plan, PlanInput } from "./plan-types.ts";
 import { act, NOTHING, wait } from "./plan-types.ts";
 import { connectAction, openWindow } from "./plan-start.ts";
+import { hasJob } from "./session.ts";
 import { slotsOf } from "./sizes.ts";
 import type { MemberView, MirrorView, VolumeView } from "./view.ts";
 import { isLost } from "./view.ts";
@@ -84,6 +85,7 @@ function label(view: VolumeView, mirror: MirrorView, members: MemberView[]): Act
 
 function mayJoin(m: MemberView, input: PlanInput): boolean {
   if (m.inArray !== null || m.recorded || m.path === null) return false;
+  if (m.local && (m.exports.length > 0 || hasJob(input.session, m.uuid))) return false;
   if (!["Created", "Missing", "Syncing", "Synced"].includes(m.record.state)) return false;
   return (input.session.joinNotBefore[m.uuid] ?? 0) <= input.nowMs;
 }

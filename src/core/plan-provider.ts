@@ -4,6 +4,7 @@ import type { Action } from "./action.ts";
 import { fit } from "./gpt-fit.ts";
 import type { Plan, PlanInput } from "./plan-types.ts";
 import { mayBeWiped } from "./record.ts";
+import { hasJob } from "./session.ts";
 import type { MemberView, VolumeView } from "./view.ts";
 
 export function planProvider(view: VolumeView, input: PlanInput): Plan {
@@ -32,7 +33,7 @@ function planCreate(view: VolumeView, member: MemberView, input: PlanInput): Act
   const { uuid, record } = member;
   if (member.partition) {
     if (input.session.zeroed.includes(uuid)) return { kind: "RecordCreated", partitionUUID: uuid, why: `partition ${uuid} reads as zeroes` };
-    if (input.session.jobs.includes(`ZeroPartition:${uuid}`)) return `node ${record.nodeID} zeroes partition ${uuid}`;
+    if (hasJob(input.session, uuid)) return `node ${record.nodeID} zeroes partition ${uuid}`;
     return { kind: "ZeroPartition", partitionUUID: uuid, device: member.partition.device, why: "a partition reads as zeroes before its first use (I7)" };
   }
   const table = input.tables.get(record.drive);
@@ -73,6 +74,8 @@ function planExport(view: VolumeView, member: MemberView, input: PlanInput): Act
   const { record, uuid } = member;
   if (!owner || owner.nodeUID === input.me.nodeUID || LEAVING.has(record.state)) return null;
   if (!member.partition) return `node ${record.nodeID} does not see partition ${uuid} (drive ${record.drive})`;
+  // A claim can land between two attempts to record the zeroes: the second one still writes.
+  if (hasJob(input.session, uuid)) return `node ${record.nodeID} zeroes partition ${uuid}`;
   // I2: what is still in use here is not offered to another node.
   if (member.partition.holders.length > 0) return `partition ${uuid} is still in use on node ${record.nodeID}`;
   const last = Math.max(record.export?.attach ?? 0, record.detachedAttach ?? 0);
@@ -105,7 +108,7 @@ function planWipe(member: MemberView, input: PlanInput): Action | string | null 
   const { uuid, record, partition } = member;
   if (!partition) return planGone(member, input);
   if (partition.holders.length > 0) return `partition ${uuid} is still in use on node ${record.nodeID}`;
-  if (input.session.jobs.some((job) => job.endsWith(`:${uuid}`))) return `node ${record.nodeID} wipes partition ${uuid}`;
+  if (hasJob(input.session, uuid)) return `node ${record.nodeID} wipes partition ${uuid}`;
   const clean = input.session.wiped.includes(uuid) || record.state === "Requested";
   if (!clean) return { kind: "WipePartition", partitionUUID: uuid, device: partition.device, why: "deleted data is zeroed before the space is free again (I7)" };
   return { kind: "DeletePartition", partitionUUID: uuid, drive: partition.drive, number: partition.number, device: partition.device, why: "nothing of its data is left" };

@@ -8,6 +8,7 @@ import type { Action } from "./action.ts";
 import { localCopy } from "./local-copy.ts";
 import type { Plan, PlanInput } from "./plan-types.ts";
 import { act, NOTHING, refusePlan, wait } from "./plan-types.ts";
+import { hasJob } from "./session.ts";
 import { bitmapChunk, mirrorSize, slotsOf } from "./sizes.ts";
 import type { MemberView, MirrorView, VolumeView } from "./view.ts";
 
@@ -69,6 +70,8 @@ function reclaim(view: VolumeView, anyArray: boolean): Plan {
 }
 
 function planAssemble(view: VolumeView, input: PlanInput): Plan {
+  const busy = view.members.find((m) => m.local && m.recorded && hasJob(input.session, m.uuid));
+  if (busy) return wait(`node ${input.me.nodeName} zeroes partition ${busy.uuid}`);
   const local = view.members.find((m) => m.local && m.recorded && m.exports.length > 0);
   if (local) return wait(`the export of partition ${local.uuid} to the former owner is withdrawn`);
   const connects = view.members

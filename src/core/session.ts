@@ -64,6 +64,11 @@ export function jobKey(action: Action): string | null {
   return action.kind === "ZeroPartition" || action.kind === "WipePartition" ? `${action.kind}:${action.partitionUUID}` : null;
 }
 
+/** A job of this process works on the partition: it is used for nothing else meanwhile, whatever the record says (I7). */
+export function hasJob(session: Session, partitionUUID: string): boolean {
+  return session.jobs.some((job) => job.endsWith(`:${partitionUUID}`));
+}
+
 const FIRST_RETRY_MS = 5_000;
 const LAST_RETRY_MS = 300_000;
 

@@ -1,0 +1,73 @@
+/** One random history, from a seed: faults, then liveness. A violation carries the seed and the history. */
+import { checkLiveness, round, stageOn } from "./liveness.ts";
+import type { ModelOptions } from "./model.ts";
+import { createWorld, fault, step } from "./model.ts";
+import { prng } from "./prng.ts";
+import type { World } from "./world.ts";
+
+export interface Outcome {
+  world: World;
+  failure: Error | null;
+}
+
+/** Options of a seed: every sixth volume is striped, copies are 1, 2 (mostly) or 3. */
+export function optionsOf(seed: number): ModelOptions {
+  const rng = prng(seed * 7 + 1);
+  return { seed, copies: rng.pick([1, 2, 2, 2, 3]), stripes: rng.chance(0.2) ? 2 : 1 };
+}
+
+export function explore(options: ModelOptions, steps = 400): Outcome {
+  const world = createWorld(options);
+  const { rng } = world;
+  // Errors are part of the story here, and their stacks cost more than the rest.
+  const errors = Error as { stackTraceLimit?: number };
+  const { stackTraceLimit = 10 } = errors;
+  errors.stackTraceLimit = 0;
+  try {
+    // Most histories begin with a volume in use, so that faults meet one.
+    if (rng.chance(0.7)) stageOn(world, rng.pick(world.nodes));
+    if (rng.chance(0.4)) for (let i = rng.int(6); i > 0; i -= 1) round(world, 1_000);
+    world.trouble = rng.pick([0, 0, 0.02, 0.1]);
+    const rate = rng.pick([0, 2, 5, 10]) / steps;
+    for (let i = 0; i < steps; i += 1) {
+      step(world);
+      if (rng.chance(rate)) fault(world);
+    }
+    checkLiveness(world);
+    return { world, failure: null };
+  } catch (error) {
+    return { world, failure: error instanceof Error ? error : new Error(String(error)) };
+  } finally {
+    errors.stackTraceLimit = stackTraceLimit;
+  }
+}
+
+/** The last lines of a history, for a person. */
+export function history(world: World, lines = 60): string {
+  return world.log
+    .slice(-lines)
+    .map(({ nowMs, line }) => `${String(nowMs).padStart(7)}  ${typeof line === "string" ? line : line()}`)
+    .join("\n");
+}
+
+/** The same history again and again, with an agent killed at one step more each time; the failures, by step. */
+export function killEverywhere(
+  story: (world: World) => void,
+  options: ModelOptions,
+): { steps: number; crashed: Set<string>; failures: { step: number; error: Error; world: World }[] } {
+  const plain = createWorld(options);
+  story(plain);
+  const failures: { step: number; error: Error; world: World }[] = [];
+  const crashed = new Set<string>();
+  for (let step = 1; step <= plain.steps; step += 1) {
+    const world = createWorld(options);
+    world.killAt = step;
+    try {
+      story(world);
+    } catch (error) {
+      failures.push({ step, error: error as Error, world });
+    }
+    for (const point of world.crashed) crashed.add(point);
+  }
+  return { steps: plain.steps, crashed, failures };
+}

@@ -1,0 +1,240 @@
+/** Host actions on mirrors and on the volume above them, in the model. */
+import type { HostAction } from "../action.ts";
+import { arrayDevice, windowDevice } from "./host-snapshot.ts";
+import { flush, inSyncMembers, markFaulty, pathOf, settleWrites, submit } from "./md.ts";
+import type { ArrayMember, ArrayState, NodeState, WindowState, World } from "./world.ts";
+import { BLOCKS, freeSlot, hostError, statusOf, violated } from "./world.ts";
+
+type Steps = Generator<void, void>;
+type Of<K extends HostAction["kind"]> = Extract<HostAction, { kind: K }>;
+type MirrorKind = "CreateMirror" | "AssembleMirror" | "FailMember" | "RemoveMember" | "ReAddMember" | "AddMember" | "ShrinkMirror" | "SetWriteMostly" | "StopMirror";
+type VolumeKind = "CreateVolumeDevice" | "RemoveVolumeDevice" | "MakeFilesystem" | "MountStage" | "UnmountStage" | "MountPublish" | "UnmountPublish";
+
+export function* applyMirrorAction(w: World, n: NodeState, action: Of<MirrorKind>): Steps {
+  switch (action.kind) {
+    case "CreateMirror":
+      return yield* createMirror(w, n, action);
+    case "AssembleMirror":
+      return assembleMirror(w, n, action);
+    case "FailMember":
+      return failMember(w, n, action);
+    case "RemoveMember":
+      return removeMember(w, n, action);
+    case "ReAddMember":
+      return reAddMember(w, n, action);
+    case "AddMember":
+      return yield* addMember(w, n, action);
+    case "ShrinkMirror":
+      return shrinkMirror(n, action);
+    case "SetWriteMostly": {
+      const { m } = memberOf(n, action.device, action.window);
+      if (m) m.writeMostly = action.writeMostly;
+      return;
+    }
+    case "StopMirror":
+      return stopMirror(w, n, action);
+  }
+}
+
+function windowsOf(n: NodeState, members: { partitionUUID: string }[]): WindowState[] {
+  return members.map((m) => {
+    const win = n.windows.find((x) => x.uuid === m.partitionUUID);
+    if (!win) throw hostError("CommandFailed", `member ${m.partitionUUID} has no window`);
+    if (pathOf(win) !== "live") throw hostError("CommandTimedOut", `member ${m.partitionUUID} does not answer`);
+    return win;
+  });
+}
+
+function arrayOf(n: NodeState, device: string): ArrayState {
+  const array = n.arrays.find((a) => arrayDevice(a) === device);
+  if (!array) throw hostError("CommandFailed", `${device} is not there`);
+  return array;
+}
+
+function memberOf(n: NodeState, device: string, window: string): { array: ArrayState; m: ArrayMember | undefined } {
+  const array = arrayOf(n, device);
+  return { array, m: array.members.find((x) => windowDevice(x.window) === window) };
+}
+
+function start(w: World, n: NodeState, mirror: number, windows: WindowState[]): void {
+  const sb = windows[0]!.part.superblock!;
+  const members = windows.map((window): ArrayMember => ({ window, inSync: true, faulty: false, kicked: false, writeMostly: window.conn !== null, todo: new Set() }));
+  const epoch = windows[0]!.epoch;
+  const name = `${sb.arrayUUID} in epoch ${epoch}`;
+  if (w.started.has(name)) violated("I2", `array ${name} is started a second time`);
+  w.started.add(name);
+  n.arrays.push({ slot: freeSlot(n.arrays), arrayUUID: sb.arrayUUID, mirror, epoch, raidDisks: sb.raidDisks, bitmap: new Set(sb.bitmap), members, writes: [], recovering: false });
+}
+
+function* createMirror(w: World, n: NodeState, action: Of<"CreateMirror">): Steps {
+  if (n.arrays.some((a) => a.arrayUUID === action.arrayUUID)) return;
+  const windows = windowsOf(n, action.members);
+  if (w.everMounted) violated("I6", `mirror ${action.mirror} is made although the volume was mounted before`);
+  for (const win of windows) if (win.part.content.some((value) => value !== 0)) violated("I7", `mirror ${action.mirror} is made on ${win.uuid}, which does not read as zeroes`);
+  for (const win of windows) {
+    win.part.superblock = { arrayUUID: action.arrayUUID, raidDisks: action.slots, bitmap: new Set(), rebuilding: false };
+    yield;
+  }
+  windowsOf(n, action.members);
+  start(w, n, action.mirror, windows);
+}
+
+function assembleMirror(w: World, n: NodeState, action: Of<"AssembleMirror">): void {
+  if (n.arrays.some((a) => a.arrayUUID === action.arrayUUID)) return;
+  const windows = windowsOf(n, action.members);
+  for (const win of windows) {
+    if (win.part.superblock?.arrayUUID !== action.arrayUUID) throw hostError("Unsafe", `member ${win.uuid} is not of array ${action.arrayUUID}`);
+    if (!statusOf(w).mirrors?.[action.mirror]?.inSync.includes(win.uuid)) violated("I3", `mirror ${action.mirror} is assembled with ${win.uuid}, which is not in R`);
+  }
+  const [first] = windows;
+  for (const win of windows)
+    if (win.part.content.some((value, i) => value !== first!.part.content[i]))
+      violated("I3", `mirror ${action.mirror} starts with members that differ: ${windows.map((x) => `${x.uuid.slice(0, 4)}=${x.part.content.join(",")}`).join(" ")}`);
+  start(w, n, action.mirror, windows);
+}
+
+function failMember(w: World, n: NodeState, action: Of<"FailMember">): void {
+  const { array, m } = memberOf(n, action.device, action.window);
+  if (!m || m.faulty) return;
+  if (statusOf(w).mirrors?.[array.mirror]?.inSync.includes(m.window.uuid)) violated("I1", `member ${m.window.uuid} is failed while R names it`);
+  if (!n.agent.bumped.has(m.window.uuid)) violated("Z2", `member ${m.window.uuid} is failed without a record by this process`);
+  checkLabels(w, array, m);
+  if (!markFaulty(array, m)) throw hostError("Unsafe", `member ${m.window.uuid} is the last one in sync: it is not failed (Z1)`);
+  if (m.todo.size === 0) array.recovering = false;
+  settleWrites(w, array);
+}
+
+/** Z20: whoever stays carries the generation of the record that let this one go. */
+function checkLabels(w: World, array: ArrayState, leaving: ArrayMember): void {
+  const mirror = statusOf(w).mirrors?.[array.mirror];
+  for (const m of array.members) {
+    if (m === leaving || !mirror?.inSync.includes(m.window.uuid) || m.faulty || pathOf(m.window) !== "live") continue;
+    const { label } = m.window.part;
+    if (label === "foreign" || label?.epoch !== array.epoch || label.generation < mirror.generation)
+      violated("Z20", `a loss is released while survivor ${m.window.uuid} carries an older label than generation ${mirror.generation}`);
+  }
+}
+
+/** Z3: MD suspends the array and waits for all I/O; with a held member that does not end. */
+function quiet(w: World, array: ArrayState, except?: ArrayMember): void {
+  if (array.members.some((m) => m !== except && !m.faulty && pathOf(m.window) === "held"))
+    throw hostError("CommandTimedOut", `mirror ${array.mirror} waits for a member that is held`);
+  if (!flush(w, array)) throw hostError("CommandTimedOut", `mirror ${array.mirror} has writes that do not end`);
+}
+
+function removeMember(w: World, n: NodeState, action: Of<"RemoveMember">): void {
+  const { array, m } = memberOf(n, action.device, action.window);
+  if (!m) return;
+  if (!m.faulty) throw hostError("CommandFailed", `${action.window} is not faulty`);
+  quiet(w, array, m);
+  array.members.splice(array.members.indexOf(m), 1);
+}
+
+function joinable(n: NodeState, action: { device: string; window: string; partitionUUID: string }): { array: ArrayState; win: WindowState; there: boolean } {
+  const { array, m } = memberOf(n, action.device, action.window);
+  const win = n.windows.find((x) => windowDevice(x) === action.window && x.uuid === action.partitionUUID);
+  if (!win) throw hostError("CommandFailed", `${action.window} is not the window of ${action.partitionUUID}`);
+  if (m?.faulty) throw hostError("CommandFailed", `${action.window} is still in ${action.device} as faulty`);
+  return { array, win, there: m !== undefined };
+}
+
+function takeIn(array: ArrayState, window: WindowState, local: boolean, todo: Set<number>): void {
+  array.members.push({ window, inSync: false, faulty: false, kicked: false, writeMostly: !local, todo });
+}
+
+function reAddMember(w: World, n: NodeState, action: Of<"ReAddMember">): void {
+  const { array, win, there } = joinable(n, action);
+  if (there) return;
+  const own = win.part.superblock;
+  const survivor = array.members.find((m) => windowDevice(m.window) === action.survivorWindow);
+  if (own?.arrayUUID !== array.arrayUUID || own.rebuilding) throw hostError("Unsafe", `the bitmap of ${win.uuid} says nothing`);
+  if (!survivor || !survivor.inSync || survivor.faulty) throw hostError("Unsafe", `${action.survivorWindow} is not in sync`);
+  if (array.members.filter((m) => !m.faulty).length >= array.raidDisks) throw hostError("Unsafe", `${action.device} has no vacant slot`);
+  if (pathOf(win) !== "live") throw hostError("CommandTimedOut", `member ${win.uuid} does not answer`);
+  quiet(w, array);
+  const union = new Set([...array.bitmap, ...own.bitmap]);
+  array.bitmap = union;
+  for (const m of array.members) if (m.window.part.superblock && pathOf(m.window) === "live") m.window.part.superblock.bitmap = new Set(union);
+  own.bitmap = new Set(union);
+  own.raidDisks = array.raidDisks;
+  takeIn(array, win, action.local, new Set(union));
+}
+
+function* addMember(w: World, n: NodeState, action: Of<"AddMember">): Steps {
+  const { array, win, there } = joinable(n, action);
+  if (!there) {
+    if (pathOf(win) !== "live") throw hostError("CommandTimedOut", `member ${win.uuid} does not answer`);
+    if (win.part.content.some((value) => value < 0)) violated("I7", `member ${win.uuid} is added before it was zeroed`);
+    quiet(w, array);
+    win.part.superblock = null;
+    yield;
+    if (!n.arrays.includes(array) || !n.windows.includes(win)) throw hostError("CommandFailed", "the array is gone");
+    quiet(w, array);
+    win.part.superblock = { arrayUUID: array.arrayUUID, raidDisks: array.raidDisks, bitmap: new Set(array.bitmap), rebuilding: true };
+    takeIn(array, win, action.local, new Set(Array.from({ length: BLOCKS }, (_, i) => i)));
+    yield;
+  }
+  if (action.growTo === null || array.raidDisks >= action.growTo) return;
+  quiet(w, array);
+  setSlots(array, action.growTo);
+}
+
+function setSlots(array: ArrayState, slots: number): void {
+  array.raidDisks = slots;
+  for (const m of array.members) if (m.window.part.superblock && !m.faulty) m.window.part.superblock.raidDisks = slots;
+}
+
+function shrinkMirror(n: NodeState, action: Of<"ShrinkMirror">): void {
+  const array = arrayOf(n, action.device);
+  if (array.raidDisks <= action.slots) return;
+  if (array.members.length > action.slots || array.recovering) throw hostError("CommandFailed", `${action.device} has no vacant slot to lose`);
+  setSlots(array, action.slots);
+  if (inSyncMembers(array).length === action.slots) array.bitmap.clear();
+}
+
+function stopMirror(w: World, n: NodeState, action: Of<"StopMirror">): void {
+  const array = n.arrays.find((a) => arrayDevice(a) === action.device);
+  if (!array) return;
+  if (n.volumeDevice?.below.includes(array)) throw hostError("CommandFailed", `${action.device} is in use`);
+  quiet(w, array);
+  n.arrays.splice(n.arrays.indexOf(array), 1);
+}
+
+export function applyVolumeAction(w: World, n: NodeState, action: Of<VolumeKind>): void {
+  switch (action.kind) {
+    case "CreateVolumeDevice":
+      if (!n.volumeDevice) n.volumeDevice = { below: action.mirrors.map((device) => arrayOf(n, device)) };
+      return;
+    case "RemoveVolumeDevice":
+      if (n.mounts.length > 0) throw hostError("CommandFailed", "the volume device is mounted");
+      n.volumeDevice = null;
+      return;
+    case "MakeFilesystem":
+      return makeFilesystem(w, n, action);
+    case "MountStage":
+      if (!n.volumeDevice) throw hostError("CommandFailed", "there is no volume device");
+      if (!n.mounts.some((m) => m.target === action.target)) n.mounts.push({ target: action.target, published: false });
+      w.everMounted = true;
+      return;
+    case "UnmountStage":
+      if (n.mounts.some((m) => m.published)) throw hostError("CommandFailed", "the volume is in use by a pod");
+      for (const array of n.arrays) if (!flush(w, array)) throw hostError("CommandTimedOut", "the unmount waits for writes that are held");
+      n.mounts = n.mounts.filter((m) => m.target !== action.target);
+      return;
+    case "MountPublish":
+      if (!n.mounts.some((m) => m.target === action.target)) n.mounts.push({ target: action.target, published: true });
+      return;
+    case "UnmountPublish":
+      n.mounts = n.mounts.filter((m) => m.target !== action.target);
+  }
+}
+
+function makeFilesystem(w: World, n: NodeState, action: Of<"MakeFilesystem">): void {
+  if (!n.volumeDevice) throw hostError("CommandFailed", "there is no volume device");
+  const { filesystem } = statusOf(w);
+  if (w.everMounted || filesystem?.uuid !== action.uuid || filesystem.formattedAt !== undefined) violated("I6", "a volume that is in use is formatted");
+  for (const array of n.volumeDevice.below) {
+    if (!array.writes.some((x) => x.block === 0)) submit(w, array, 0);
+    if (!flush(w, array)) throw hostError("CommandTimedOut", "mkfs waits for writes that are held");
+  }
+}

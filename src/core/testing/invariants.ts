@@ -1,0 +1,86 @@
+/** What must hold after every step of the model (design section 4). */
+import { hostNQN } from "../../api/names.ts";
+import type { Action } from "../action.ts";
+import type { VolumeView } from "../view.ts";
+import { leftoversOf } from "./host.ts";
+import { inSyncMembers } from "./md.ts";
+import type { ArrayState, NodeState, World } from "./world.ts";
+import { bootID, findPart, latest, statusOf, violated } from "./world.ts";
+
+export function checkWorld(w: World): void {
+  checkOneWriter(w);
+  checkRecorded(w);
+  for (const n of w.nodes) {
+    checkExports(w, n);
+    for (const array of n.arrays) checkMembers(w, array);
+  }
+}
+
+/** I2: arrays run on the recorded owner only, in the recorded epoch. */
+function checkOneWriter(w: World): void {
+  const { owner, epoch } = statusOf(w);
+  for (const n of w.nodes)
+    for (const array of n.arrays) {
+      if (owner?.nodeUID !== n.uid || owner.bootID !== bootID(n)) violated("I2", `mirror ${array.mirror} runs on node ${n.name}, the owner is ${owner?.nodeName ?? "nobody"}`);
+      for (const m of array.members) if (m.window.epoch !== epoch) violated("I2", `member ${m.window.uuid} runs in epoch ${m.window.epoch}, the record is at ${epoch}`);
+    }
+}
+
+/** L1: every acknowledged write is on every member of R. */
+function checkRecorded(w: World): void {
+  // A deleted volume that nobody owns is wiped, whatever R says.
+  if (latest(w)?.metadata.deletionTimestamp && !statusOf(w).owner) return;
+  for (const mirror of statusOf(w).mirrors ?? [])
+    for (const uuid of mirror.inSync) {
+      const part = findPart(w, uuid);
+      if (!part) violated("L1", `member ${uuid} of R does not exist`);
+      w.acked[mirror.index]!.forEach((value, block) => {
+        if (part.content[block]! < value)
+          violated("L1", `block ${mirror.index}.${block} of ${uuid}, which is in R, carries write ${part.content[block]}, acknowledged is ${value}`);
+      });
+    }
+}
+
+function checkExports(w: World, n: NodeState): void {
+  for (const e of n.exports) {
+    if (n.exports.some((x) => x !== e && x.part === e.part)) violated("I2", `partition ${e.part.uuid} is exported twice`);
+    const owner = w.epochOwner.get(e.epoch);
+    if (owner === undefined || hostNQN(owner) !== e.hostNQN) violated("I2", `${e.nqn} is offered to a host that never owned its epoch`);
+    if (n.windows.some((x) => x.part === e.part && x.conn === null)) violated("I2", `partition ${e.part.uuid} is exported and in use on node ${n.name}`);
+  }
+}
+
+/** I5: members that MD takes for in sync carry every acknowledged write, and are equal where nothing is under way. */
+function checkMembers(w: World, array: ArrayState): void {
+  const members = inSyncMembers(array);
+  for (let block = 0; block < w.acked[array.mirror]!.length; block += 1) {
+    const busy = array.writes.some((x) => x.block === block);
+    for (const m of members) {
+      const value = m.window.part.content[block]!;
+      if (value < w.acked[array.mirror]![block]!)
+        violated("I5", `block ${array.mirror}.${block} of ${m.window.uuid}, in sync, carries write ${value}, acknowledged is ${w.acked[array.mirror]![block]}`);
+      const other = members[0]!.window.part.content[block]!;
+      if (!busy && value !== other) violated("I5", `block ${array.mirror}.${block} differs: ${members[0]!.window.uuid} carries write ${other}, ${m.window.uuid} carries ${value}`);
+    }
+  }
+}
+
+/** Decisions against what was seen: Z1 (the last member in sync is not failed), Z3 (no membership operation with a member held). */
+export function checkPlan(actions: readonly Action[], view: VolumeView): void {
+  for (const action of actions) {
+    if (action.kind === "FailMember") {
+      const left = view.mirrors.find((m) => m.array?.device === action.device)!.array!.members.filter((m) => m.flags.includes("in_sync") && m.device !== action.window);
+      if (left.length === 0) violated("Z1", `member ${action.partitionUUID} is to be failed although it is the last one in sync`);
+    }
+    if (action.kind !== "RemoveMember" && action.kind !== "AddMember" && action.kind !== "ReAddMember" && action.kind !== "ShrinkMirror") continue;
+    const mirror = view.mirrors.find((m) => m.array?.device === action.device);
+    const held = mirror?.members.find((m) => m.inArray && !m.inArray.flags.includes("faulty") && m.connection && m.connection.state !== "live");
+    if (held) violated("Z3", `${action.kind} is planned while member ${held.uuid} is held`);
+  }
+}
+
+/** I8: an unstage that succeeded left nothing. (A claim that lands late is given up by itself: liveness.) */
+export function checkUnstaged(n: NodeState): void {
+  const left = leftoversOf(n);
+  if (left.length > 0) violated("I8", `node ${n.name} reported unstaged and still has ${left.join(", ")}`);
+}

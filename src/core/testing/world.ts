@@ -1,0 +1,282 @@
+/**
+ * The model's state: one volume, a few nodes, the record in the API. Everything that the planner sees
+ * (HostSnapshot) and everything it does not see (what is on the drives, requests under way) as plain data.
+ */
+import { MeshStorError } from "../../base/errors.ts";
+import type { ErrorCode } from "../../base/errors.ts";
+import type { MeshStorVolume, VolumeStatus } from "../../api/volume.ts";
+import type { ActionKind, HostAction } from "../action.ts";
+import type { Intent, Plan } from "../plan.ts";
+import type { Session } from "../session.ts";
+import type { Prng } from "./prng.ts";
+
+/** Blocks of one mirror; each is also one chunk of the write-intent bitmap. */
+export const BLOCKS = 4;
+/** Content of a block that was never zeroed: bytes of somebody else. */
+export const FOREIGN = -1;
+
+export interface Label {
+  volume: string;
+  member: string;
+  epoch: number;
+  generation: number;
+}
+
+export interface Superblock {
+  arrayUUID: string;
+  raidDisks: number;
+  /** Dirty chunks, as they lie on this member. */
+  bitmap: Set<number>;
+  /** A rebuild in full began and did not end. */
+  rebuilding: boolean;
+}
+
+export interface Part {
+  uuid: string;
+  node: string;
+  drive: string;
+  number: number;
+  startBytes: number;
+  sizeBytes: number;
+  /** Number of the write that each block carries; 0 is zeroes. */
+  content: number[];
+  label: Label | "foreign" | null;
+  superblock: Superblock | null;
+}
+
+export interface DriveState {
+  id: string;
+  device: string;
+  present: boolean;
+  /** Counts removals: what was opened before one is dead after it. */
+  incarnation: number;
+  parts: Part[];
+}
+
+/** A request that left its host and has not reached the drive. */
+export interface LateRequest {
+  block: number;
+  phase: "bitmap" | "data";
+  value: number;
+}
+
+export interface ExportState {
+  nqn: string;
+  part: Part;
+  drive: DriveState;
+  epoch: number;
+  attach: number;
+  hostNQN: string;
+  ready: boolean;
+  late: LateRequest[];
+}
+
+export interface ConnState {
+  slot: number;
+  nqn: string;
+  uuid: string;
+  epoch: number;
+  attach: number;
+  provider: string;
+  export: ExportState;
+  /** What sysfs shows. */
+  state: "live" | "connecting";
+  /** The path does not work any more, seen or not. */
+  broken: boolean;
+  /** Deleted on the host. */
+  gone: boolean;
+}
+
+export interface WindowState {
+  slot: number;
+  uuid: string;
+  epoch: number;
+  part: Part;
+  conn: ConnState | null;
+  drive: DriveState | null;
+  incarnation: number;
+}
+
+export interface ArrayMember {
+  window: WindowState;
+  inSync: boolean;
+  faulty: boolean;
+  /** MD failed it by itself: an error reached it (the named residual of I1). */
+  kicked: boolean;
+  writeMostly: boolean;
+  /** Blocks still to be copied to it. */
+  todo: Set<number>;
+}
+
+export interface WriteState {
+  block: number;
+  value: number;
+  phase: "bitmap" | "data";
+  /** Members that have not answered. */
+  waiting: Set<string>;
+}
+
+export interface ArrayState {
+  slot: number;
+  arrayUUID: string;
+  mirror: number;
+  epoch: number;
+  raidDisks: number;
+  bitmap: Set<number>;
+  members: ArrayMember[];
+  writes: WriteState[];
+  recovering: boolean;
+}
+
+export interface Job {
+  key: string;
+  action: HostAction & { why: string };
+}
+
+/** Where a pass stands between two steps; an agent can die at any of them. */
+export interface Point {
+  moment: "planned" | "before" | "within" | "after";
+  kind: string;
+}
+
+export interface PassEnd {
+  intent: Intent;
+  plan: Plan | null;
+  error: MeshStorError | null;
+}
+
+export interface AgentState {
+  session: Session;
+  intent: Intent;
+  /** Version of the record that its watch has delivered. */
+  cache: number;
+  pass: Generator<Point, PassEnd> | null;
+  point: Point | null;
+  last: PassEnd | null;
+  jobs: Job[];
+  /** Members that this process recorded out after it saw the loss (Z2). */
+  bumped: Set<string>;
+}
+
+export interface NodeState {
+  name: string;
+  uid: string;
+  boot: number;
+  up: boolean;
+  drives: DriveState[];
+  exports: ExportState[];
+  conns: ConnState[];
+  windows: WindowState[];
+  arrays: ArrayState[];
+  volumeDevice: { below: ArrayState[] } | null;
+  mounts: { target: string; published: boolean }[];
+  agent: AgentState;
+  /** What kubelet wants of this node; survives its agent. */
+  wants: "none" | "stage" | "unstage";
+  /** Kubelet asked to stage and has not yet seen an unstage succeed. */
+  mayBeStaged: boolean;
+}
+
+export interface PendingPut {
+  over: number;
+  status: VolumeStatus;
+  from: string;
+  landed: boolean;
+}
+
+export interface Api {
+  /** Every version of the volume; null once it is gone. */
+  versions: (MeshStorVolume | null)[];
+  /** Writes on their way: each lands only over the version that it replaces. */
+  pending: PendingPut[];
+  up: boolean;
+}
+
+export interface World {
+  rng: Prng;
+  nodes: NodeState[];
+  api: Api;
+  nowMs: number;
+  /** Last write acknowledged, or value read, of every block: what R must carry (L1). */
+  acked: number[][];
+  nextWrite: number;
+  nextID: number;
+  cuts: Set<string>;
+  /** Node UID that each epoch belongs to. */
+  epochOwner: Map<number, string>;
+  exported: Set<string>;
+  connected: Set<string>;
+  everMounted: boolean;
+  /** What was carried out, in order. */
+  trace: { node: string; kind: ActionKind }[];
+  /** Where agents died: `moment:kind`. */
+  crashed: string[];
+  /** Steps of agents so far, and the one at which the agent dies. */
+  steps: number;
+  killAt: number | null;
+  /** Arrays started, by array and epoch: each assembly takes a new epoch (I2). */
+  started: Set<string>;
+  /** Lines are made when somebody reads them. */
+  log: { nowMs: number; line: string | (() => string) }[];
+  /** Chance that a host action fails half-way, or that an answer of the API is lost. */
+  trouble: number;
+}
+
+/** The protocol broke a rule. */
+export class Violation extends Error {
+  readonly rule: string;
+  constructor(rule: string, message: string) {
+    super(`${rule}: ${message}`);
+    this.rule = rule;
+  }
+}
+
+export function violated(rule: string, message: string): never {
+  throw new Violation(rule, message);
+}
+
+export function hostError(code: ErrorCode, message: string): MeshStorError {
+  return new MeshStorError(code, message);
+}
+
+export function say(w: World, line: string | (() => string)): void {
+  w.log.push({ nowMs: w.nowMs, line });
+}
+
+export function nodeOf(w: World, name: string): NodeState {
+  const node = w.nodes.find((n) => n.name === name);
+  if (!node) throw new Error(`no node ${name}`);
+  return node;
+}
+
+export function latest(w: World): MeshStorVolume | null {
+  return w.api.versions.at(-1) ?? null;
+}
+
+export function statusOf(w: World): VolumeStatus {
+  return latest(w)?.status ?? {};
+}
+
+export function bootID(n: NodeState): string {
+  return `boot-${n.name}-${n.boot}`;
+}
+
+export function partsOf(n: NodeState): Part[] {
+  return n.drives.flatMap((d) => d.parts);
+}
+
+export function findPart(w: World, uuid: string): Part | undefined {
+  for (const n of w.nodes) for (const d of n.drives) for (const p of d.parts) if (p.uuid === uuid) return p;
+  return undefined;
+}
+
+export function isCut(w: World, a: string, b: string): boolean {
+  return w.cuts.has([a, b].sort().join("-"));
+}
+
+/** First number that nothing in the list uses: kernel names come back, as on a real kernel. */
+export function freeSlot(used: readonly { slot: number }[]): number {
+  let slot = 0;
+  while (used.some((u) => u.slot === slot)) slot += 1;
+  return slot;
+}
