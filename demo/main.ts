@@ -33,7 +33,9 @@ async function tell(world: World): Promise<void> {
 
   story.chapter("A volume of two copies, and one of 2 × 2");
   const two = await story.step("provision pvc-two (2 copies, 512 MiB)", () => createVolume(world, "pvc-two", { parameters: { numberOfCopies: "2" } }));
-  const wide = await story.step("provision pvc-wide (2 copies over 2 drives each, 1 GiB)", () => createVolume(world, "pvc-wide", { size: 1024 ** 3, parameters: { replicaCount: "2", stripeWidth: "2" } }));
+  const wide = await story.step("provision pvc-wide (2 copies over 2 drives each, 1 GiB)", () =>
+    createVolume(world, "pvc-wide", { size: 1024 ** 3, parameters: { replicaCount: "2", stripeWidth: "2" } }),
+  );
   const home = nodeOf(await world.volume(two), 0);
   await story.step(`format and mount both on ${home}`, () => Promise.all([world.node(home).mount(two), world.node(home).mount(wide)]));
   await Promise.all([untilHealthy(world, two), untilHealthy(world, wide)]);
@@ -61,7 +63,10 @@ async function tell(world: World): Promise<void> {
   await story.step(`the pod's node gets a copy, the excess one leaves`, () =>
     world.untilVolume(two, `has a copy on ${next} and two in all`, 180, (v) => {
       const nodes = (v.status?.partitions ?? []).map((p) => p.nodeID);
-      return (nodes.includes(next) && nodes.length === 2 && v.status?.degraded === 0 && v.status?.phase === "Synced") || `${v.status?.phase} ${v.status?.mdState} ${v.status?.syncPercentage}: ${nodes.join(", ")}`;
+      return (
+        (nodes.includes(next) && nodes.length === 2 && v.status?.degraded === 0 && v.status?.phase === "Synced") ||
+        `${v.status?.phase} ${v.status?.mdState} ${v.status?.syncPercentage}: ${nodes.join(", ")}`
+      );
     }),
   );
   await story.show("kubectl get msvol", () => world.kubectl("get", "msvol"));
@@ -84,7 +89,9 @@ async function losePower(world: World, s: { two: string; home: string; provider:
   await world.powerOff(s.provider);
   await story.step("writes go on, degraded", () => s.writer.progress(200, 90));
   const pause = s.writer.longestPause(before);
-  await story.step("the volume says so", () => world.untilVolume(s.two, "is degraded", 60, (v) => (v.status?.mdState === "degraded" && v.status.downDevices === 1) || `${v.status?.mdState}`));
+  await story.step("the volume says so", () =>
+    world.untilVolume(s.two, "is degraded", 60, (v) => (v.status?.mdState === "degraded" && v.status.downDevices === 1) || `${v.status?.mdState}`),
+  );
   await story.show("kubectl get msvol -o wide", () => world.kubectl("get", "msvol", "-o", "wide"));
   story.figure("longest pause of the application", `${(pause / 1000).toFixed(2)} s (detection by keep-alive is up to 4 s of it)`);
 

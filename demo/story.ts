@@ -1,7 +1,7 @@
 /** How the demo speaks: chapters, steps with their time, checks that count, plain lines when not on a terminal. */
 import { styleText } from "node:util";
 
-const tty = process.stdout.isTTY === true;
+const tty = process.stdout.isTTY;
 
 export class Story {
   readonly #begun = Date.now();

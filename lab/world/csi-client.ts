@@ -19,7 +19,11 @@ export class CsiClient {
   readonly #client: Client;
 
   constructor(socketPath: string) {
-    this.#client = new Client(`unix://${socketPath}`, credentials.createInsecure(), { "grpc.default_authority": "localhost", "grpc.initial_reconnect_backoff_ms": 100, "grpc.max_reconnect_backoff_ms": 500 });
+    this.#client = new Client(`unix://${socketPath}`, credentials.createInsecure(), {
+      "grpc.default_authority": "localhost",
+      "grpc.initial_reconnect_backoff_ms": 100,
+      "grpc.max_reconnect_backoff_ms": 500,
+    });
   }
 
   /** Calls one method with a deadline (60 s unless told). @throws CsiError */
@@ -34,7 +38,7 @@ export class CsiClient {
         `/${service.typeName}/${method.name}`,
         (message: MessageShape<I>) => Buffer.from(toBinary(method.input, message)),
         (bytes: Buffer) => fromBinary(method.output, bytes),
-        create(method.input, request) as MessageShape<I>,
+        create<I>(method.input, request),
         { deadline: Date.now() + timeoutMs },
         (error, answer) => {
           if (error) reject(new CsiError(method.name, error));

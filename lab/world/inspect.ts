@@ -83,5 +83,7 @@ export async function eventCount(guest: Guest, partitionUUID: string): Promise<n
 /** The label of a member, as text. */
 export async function label(guest: Guest, partitionUUID: string): Promise<string> {
   const device = await partitionDevice(guest, partitionUUID);
-  return guest.sh(`dd if=${device} bs=512 count=1 iflag=direct status=none 2>/dev/null | tr -d '\\000' || dd if=${device} bs=4096 count=1 iflag=direct status=none | head -c 512 | tr -d '\\000'`);
+  return guest.sh(
+    `dd if=${device} bs=512 count=1 iflag=direct status=none 2>/dev/null | tr -d '\\000' || dd if=${device} bs=4096 count=1 iflag=direct status=none | head -c 512 | tr -d '\\000'`,
+  );
 }

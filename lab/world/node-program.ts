@@ -48,7 +48,19 @@ export class NodeProgram {
     const crash = options.crashAt ? ["--crash-at", options.crashAt] : [];
     appendFileSync(this.logPath, `--- start ${crash.join(" ")}\n`);
     this.#process = await this.guest.spawn(
-      ["node", "--disable-warning=ExperimentalWarning", this.#program, "node", "--node-name", this.name, "--kubeconfig", KUBECONFIG, "--endpoint", `unix://${GUEST_SOCKET}`, ...crash],
+      [
+        "node",
+        "--disable-warning=ExperimentalWarning",
+        this.#program,
+        "node",
+        "--node-name",
+        this.name,
+        "--kubeconfig",
+        KUBECONFIG,
+        "--endpoint",
+        `unix://${GUEST_SOCKET}`,
+        ...crash,
+      ],
       { logPath: this.logPath, env: { UV_USE_IO_URING: "0", UV_THREADPOOL_SIZE: "32", MESHSTOR_TIME_SCALE: "5" } },
     );
     if (options.crashAt) return;
@@ -111,7 +123,9 @@ export class NodeProgram {
   /** NodeStageVolume. @throws CsiError */
   async stage(volume: string, seconds = 180): Promise<void> {
     await this.guest.sh(`mkdir -p ${this.stagingPath(volume)}`);
-    await (await this.csi()).call(Node, Node.method.nodeStageVolume, { volumeId: volume, stagingTargetPath: this.stagingPath(volume), volumeCapability: MOUNT_XFS }, seconds * 1000);
+    await (
+      await this.csi()
+    ).call(Node, Node.method.nodeStageVolume, { volumeId: volume, stagingTargetPath: this.stagingPath(volume), volumeCapability: MOUNT_XFS }, seconds * 1000);
   }
 
   /** NodeUnstageVolume. @throws CsiError */

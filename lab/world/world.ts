@@ -64,7 +64,12 @@ export class World {
     const bundle = bundleProgram();
     const host = lab.net.addresses(HOST);
     say("etcd and kube-apiserver start");
-    const plane = await ControlPlane.start({ dir: join(labPaths(lab.id).dir, "control-plane"), runPrefix: lab.net.command([]), addresses: [host.ipv4, host.ipv6], dieWithStarter: !detached });
+    const plane = await ControlPlane.start({
+      dir: join(labPaths(lab.id).dir, "control-plane"),
+      runPrefix: lab.net.command([]),
+      addresses: [host.ipv4, host.ipv6],
+      dieWithStarter: !detached,
+    });
     const namespace = { apiVersion: "v1", kind: "Namespace", metadata: { name: NAMESPACE } };
     await applyYaml(plane, [namespace, volumeCrd(), deviceCrd()] as Manifest[]);
     for (const name of lab.names) {

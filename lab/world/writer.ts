@@ -73,7 +73,12 @@ export class Writer {
 
   /** Longest single write since acknowledgement number `from`, in ms. */
   longestPause(from = 0): number {
-    return Math.max(0, ...this.acks().slice(from).map((a) => a.ms));
+    return Math.max(
+      0,
+      ...this.acks()
+        .slice(from)
+        .map((a) => a.ms),
+    );
   }
 
   /** Ends the writer between two records. */

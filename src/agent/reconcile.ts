@@ -164,7 +164,7 @@ export class VolumeReconciler {
   /** Zeroing and wiping take as long as they take; everything else of the volume goes on. */
   #startJob(action: HostAction & { why: string }): void {
     const key = jobKey(action)!;
-    const uuid = "partitionUUID" in action ? (action.partitionUUID as string) : "";
+    const uuid = "partitionUUID" in action ? action.partitionUUID : "";
     const { clock, hook, log, host, wake } = this.#deps;
     const started = clock.nowMs();
     this.session = { ...this.session, jobs: [...this.session.jobs, key] };

@@ -31,7 +31,11 @@ export class Volumes {
     this.#deps = { ...deps, wake: (name) => this.wake(name) };
     this.#log = deps.log;
     this.#report = report;
-    this.#queue = new WorkQueue({ concurrency: CONCURRENCY, run: (name) => this.#run(name), onError: (name, error) => this.#log.error("volume pass failed", { volume: name, error }) });
+    this.#queue = new WorkQueue({
+      concurrency: CONCURRENCY,
+      run: (name) => this.#run(name),
+      onError: (name, error) => this.#log.error("volume pass failed", { volume: name, error }),
+    });
   }
 
   /** Looks at a volume soon. */
