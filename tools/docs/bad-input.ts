@@ -10,6 +10,8 @@ import { asMeshStorError, ERRORS } from "../../src/base/errors.ts";
 import { checkCapability } from "../../src/csi/capabilities.ts";
 import { checkApart, checkPath, checkSize, checkVolumeID } from "../../src/csi/checks.ts";
 import { CapacityRangeSchema, VolumeCapability_AccessMode_Mode as Mode, VolumeCapabilitySchema } from "../../src/csi/gen/csi_pb.ts";
+import type { DriveTable } from "../../src/core/observed.ts";
+import { unusableReason } from "../../src/core/gpt-fit.ts";
 import { GENERATED, table } from "./markdown.ts";
 
 interface Row {
@@ -123,6 +125,29 @@ const SECTIONS: readonly [string, Row[]][] = [
   ["Paths", PATHS],
 ];
 
+const drive = (facts: Partial<DriveTable>): DriveTable => ({
+  drive: "S1:1",
+  label: "gpt",
+  firstUsableByte: 0,
+  lastUsableByte: 0,
+  entries: [],
+  maxEntries: 128,
+  signature: null,
+  usedBy: null,
+  ...facts,
+});
+
+/** Drives that are not used, each with what its msnd says. */
+const DRIVES: readonly (readonly [string, string | null])[] = [
+  ["without a partition table", unusableReason(drive({ label: "none" }), false, "Auto")],
+  ["with an MBR", unusableReason(drive({ label: "dos" }), false, "Auto")],
+  ["mounted, or in LVM or MD as a whole", unusableReason(drive({ usedBy: "*by what*" }), false, "Auto")],
+  ["with a filesystem, LVM or MD signature on the whole drive", unusableReason(drive({ label: "none", signature: "*what*" }), false, "Auto")],
+  ["read-only", unusableReason(drive({}), true, "Auto")],
+  ["excluded by an administrator", unusableReason(drive({}), false, "Exclude")],
+  ["pulled", "Gone"],
+];
+
 /** Throws if the code refuses an input differently from what its row says. */
 function cells(row: Row): string[] {
   const found = row.attempt ? codeOf(row.attempt) : row.code;
@@ -146,7 +171,7 @@ export function badInputPage(): string {
 ${GENERATED("tools/docs/bad-input.ts")}
 
 What a CSI call answers to input that cannot be served. Each answer carries one sentence that names the field and its value; nothing is left
-behind. [errors.md](errors.md) says what the codes mean.
+behind. [errors.md](errors.md) says what the codes mean. DeleteVolume, NodeUnstageVolume and NodeUnpublishVolume of a volume that does not exist succeed.
 
 ${sections.join("\n\n")}
 
@@ -156,15 +181,7 @@ A drive that cannot be used is no error of a call: it takes no copies, and its m
 
 ${table(
   ["Drive", "`HEALTH`"],
-  [
-    ["without a partition table", "No partition table; set spec.use to Initialize to give the drive to MeshStor"],
-    ["with an MBR", "Partition table is MBR; only GPT is supported"],
-    ["mounted, or in LVM or MD as a whole", "Whole drive is in use: *by what*"],
-    ["with a filesystem, LVM or MD signature on the whole drive", "Whole drive carries *what*"],
-    ["read-only", "Drive is read-only"],
-    ["excluded by an administrator", "Excluded by spec.use"],
-    ["pulled", "Gone"],
-  ],
+  DRIVES.map(([what, health]) => [what, health ?? "Usable"]),
 )}
 `;
 }

@@ -17,6 +17,7 @@ import type { StageResult } from "./stage.ts";
 import { seconds } from "./stage.ts";
 
 const MINUTES = 10;
+const SHORT = 80;
 
 export interface Scenario {
   /** File name without ".scenario.ts" or ".lab.ts". */
@@ -89,9 +90,14 @@ async function runScenario(scenario: Scenario, artefacts: string, progress: Prog
   return result;
 }
 
+/** A title for a row of the summary. */
+function short(title: string): string {
+  return title.length <= SHORT ? title : `${title.slice(0, title.lastIndexOf(" ", SHORT)).replace(/[,:;]$/, "")} …`;
+}
+
 /** What a scenario's end means: a process that fails beside its tests, or runs none, has failed. */
 export function judge(scenario: Scenario, ended: Ended): StageResult {
   const { passed, failed, skipped } = readCounts(ended.output);
   const sound = ended.code === 0 && passed + skipped > 0;
-  return { name: scenario.name, passed, skipped, failed: sound ? failed : Math.max(1, failed), ms: ended.ms, output: ended.output, remark: scenario.title };
+  return { name: scenario.name, passed, skipped, failed: sound ? failed : Math.max(1, failed), ms: ended.ms, output: ended.output, remark: short(scenario.title) };
 }
