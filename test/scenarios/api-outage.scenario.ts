@@ -9,6 +9,7 @@ import { createVolume, deleteVolume, untilHealthy } from "../../lab/world/volume
 import { scaledSeconds, sleep } from "../../lab/world/wait.ts";
 import { checkRecords, Writer } from "../../lab/world/writer.ts";
 import { World } from "../../lab/world/world.ts";
+import { Moments, Mortal } from "./support/mortal.ts";
 
 const OUTAGE_MS = 120_000;
 /** Longest write that still counts as no stall; emulation and a busy machine make single writes slow. */
@@ -40,6 +41,7 @@ test("two minutes without API under load: no error, no stall, membership stands;
 
   await world.plane.kill(["apiserver"]);
   await sleep(OUTAGE_MS);
+  await writer.progress(5, 5);
   assert.equal(world.plane.pids().apiserver, undefined, "the outage lasted");
   assert.deepEqual(
     (await arrays(guest)).map((a) => a.members.map((m) => m.flags).sort()),
@@ -64,6 +66,27 @@ test("two minutes without API under load: no error, no stall, membership stands;
   await world.node(home).mount(second);
   await world.node(home).unmount(second);
   await deleteVolume(world, second);
+});
+
+test("the owner's program is killed while the API is away: writes go on, and it works again as soon as the API does", async () => {
+  const guest = world.lab.guest(home);
+  const written = await checkRecords(world.lab, guest, file, 1);
+  const { owner, epoch } = (await world.volume(id))!.status!;
+  const writer = await Writer.start(world.lab, guest, file);
+  const program = new Mortal(world.node(home), new Moments([]));
+  await world.plane.kill(["apiserver"]);
+  await program.begin();
+  await writer.progress(300, 120);
+  await world.plane.start();
+  await program.insist("publish again", () => world.node(home).publish(id));
+  await untilHealthy(world, id, 60);
+  const now = (await world.volume(id))!.status!;
+  assert.deepEqual({ owner: now.owner, epoch: now.epoch }, { owner, epoch }, "the running array was adopted");
+  assert.deepEqual(writer.errors(), []);
+  await writer.stop();
+  await checkRecords(world.lab, guest, file, written + writer.acks().length);
+  await program.end();
+  await world.node(home).start();
 });
 
 test("a provider lost while the API is away: writes are held until the loss is recorded, nothing is lost", async (t) => {

@@ -155,6 +155,7 @@ chapter("reads that somebody turned away from the local member come back to it",
   const local = array!.members.find((m) => m.flags === "in_sync")!;
   const script = `for d in /sys/block/${array!.device}/md/dev-*; do [ "$(cat $d/slot)" = ${local.slot} ] && echo writemostly >$d/state; done; true`;
   await underLoad(third, async () => {
+    await mortal(third).end();
     await guest(third).sh(script);
     assert.ok(
       (await arrays(guest(third)))[0]!.members.every((m) => m.flags === "in_sync,write_mostly"),
