@@ -35,9 +35,10 @@ export type HostAction =
    * Writes the label {volume UID, epoch, generation} on every listed device (a partition or namespace,
    * not a window), and reads it back (I2, Z20). Refuses a label of another volume or member (ForeignContent)
    * and a label that is newer than the record (RecordOlderThanLabel): at the epoch's start any label with
-   * this epoch or a later one, otherwise one with a later epoch or, in this epoch, a later generation.
+   * this epoch or a later one, or with a generation above `recordGeneration` (generations never go back, so
+   * the record is a restored one); otherwise one with a later epoch or, in this epoch, a later generation.
    */
-  | { kind: "StampLabel"; devices: { partitionUUID: string; mirror: number; device: string; generation: number }[]; volumeUID: string; epoch: number; atStart: boolean }
+  | { kind: "StampLabel"; devices: { partitionUUID: string; mirror: number; device: string; generation: number; recordGeneration?: number }[]; volumeUID: string; epoch: number; atStart: boolean }
   /** First making of a mirror on blank, identical members. */
   | {
       kind: "CreateMirror";

@@ -17,6 +17,9 @@ export { bitmapChunk } from "./sizes.ts";
 /** How long a start waits for a recorded member before it goes on without it (after recording it out). */
 export const START_WAIT_MS = 15_000;
 
+/** How long a start after an unclean stop waits to read the labels of the members that will not start (a restored record, I2). */
+export const LABEL_WAIT_MS = 5_000;
+
 export function planStart(view: VolumeView, input: PlanInput): Plan {
   const assembled = view.mirrors.every((m) => m.array !== null && m.created) && view.mirrors.length > 0;
   if (!view.mine) return input.intent.kind === "stage" ? planClaim(view, input) : NOTHING;
@@ -122,9 +125,10 @@ function assembleOne(view: VolumeView, mirror: MirrorView, input: PlanInput): Pl
       ? wait(`node ${names} exports its member of mirror ${mirror.index}`)
       : refusePlan("NoGoodCopy", `mirror ${mirror.index} of volume ${view.name}: the last good copy is on node ${names}, which does not answer`);
   const chosen = alone ? [reachable.find((m) => m.local) ?? reachable[0]!] : reachable;
-  if (!alone && missing.length > 0 && patient) return wait(`node ${names} exports its member of mirror ${mirror.index}`);
-  // The label shows that those who start answer and are not newer than the record, before others are given up for them.
-  const first = firstLabel(view, mirror, chosen, input);
+  const waited = input.nowMs - input.session.claimedAtMs;
+  if (missing.length > 0 && (alone ? waited < LABEL_WAIT_MS : patient)) return wait(`node ${names} exports its member of mirror ${mirror.index}`);
+  // The label shows that those who start answer, and that nobody in reach is newer than the record, before others are given up for them.
+  const first = firstLabel(view, mirror, reachable, input);
   if (first) return act(first);
   const out = R.filter((m) => !chosen.includes(m));
   if (out.length > 0) {
@@ -145,7 +149,8 @@ function firstLabel(view: VolumeView, mirror: MirrorView, chosen: MemberView[], 
 }
 
 function stamp(view: VolumeView, mirror: MirrorView, members: MemberView[], generation: number): Action {
-  const devices = members.map((m) => ({ partitionUUID: m.uuid, mirror: mirror.index, device: m.path!, generation }));
+  const known = generation === 0 ? { recordGeneration: mirror.generation } : {};
+  const devices = members.map((m) => ({ partitionUUID: m.uuid, mirror: mirror.index, device: m.path!, generation, ...known }));
   return { kind: "StampLabel", devices, volumeUID: view.uid, epoch: view.epoch, atStart: generation === 0, why: "members are labelled before the epoch's first write (I2)" };
 }
 

@@ -19,8 +19,8 @@ export async function readLabel(device: string): Promise<LabelReading> {
  * drive (I2, Z20). Throws ForeignContent, RecordOlderThanLabel, or Unsafe if it does not read back.
  */
 export async function stampLabels(action: Extract<HostAction, { kind: "StampLabel" }>): Promise<void> {
-  const wanted = action.devices.map((d) => ({ device: d.device, label: labelOf(action, d) }));
-  await Promise.all(wanted.map((w) => checkOne(w.device, w.label, action.atStart)));
+  const wanted = action.devices.map((d) => ({ device: d.device, label: labelOf(action, d), recordGeneration: d.recordGeneration }));
+  await Promise.all(wanted.map((w) => checkOne(w.device, w.label, action.atStart, w.recordGeneration)));
   await Promise.all(wanted.map((w) => writeOne(w.device, w.label)));
 }
 
@@ -28,11 +28,11 @@ function labelOf(action: Extract<HostAction, { kind: "StampLabel" }>, d: { parti
   return { v: 1, volume: action.volumeUID, member: d.partitionUUID, mirror: d.mirror, epoch: action.epoch, generation: d.generation };
 }
 
-async function checkOne(device: string, label: Label, atStart: boolean): Promise<void> {
+async function checkOne(device: string, label: Label, atStart: boolean, recordGeneration: number | undefined): Promise<void> {
   const found = await readLabel(device);
   // Repeated by this very process after a failure of another device: not a label of some other epoch of this number.
   if (found.kind === "label" && stampedHere.has(JSON.stringify(found.label)) && found.label.epoch === label.epoch) atStart = false;
-  const refusal = mayStamp(found, label, atStart);
+  const refusal = mayStamp(found, label, atStart, recordGeneration);
   if (refusal) throw new MeshStorError(refusal.code, refusal.message);
 }
 
