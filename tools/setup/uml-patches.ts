@@ -38,6 +38,32 @@ export const PATCHES: readonly KernelPatch[] = [
     replace: `\tid->nmic = ${IS_DRIVE("req->ns->subsys")} ? 0 : NVME_NS_NMIC_SHARED;\n\tid->anagrpid`,
   },
   {
+    file: "drivers/nvme/target/admin-cmd.c",
+    why: "The emulated drive takes Write Zeroes of up to 32 MiB (65536 blocks) in one command, as drives that are fast at it do.",
+    find: "\t/* Not supported: return zeroes */\n\tnvmet_req_complete(req,\n\t\t   nvmet_zero_sgl(req, 0, sizeof(struct nvme_id_ctrl_nvm)));\n",
+    replace: [
+      "\tstatic const struct nvme_id_ctrl_nvm drive = { .wzsl = 13 };",
+      "\tstatic const struct nvme_id_ctrl_nvm other;",
+      `\tbool fast = ${IS_DRIVE("req->sq->ctrl->subsys")} &&`,
+      '\t\t!strstr(req->sq->ctrl->subsys->subsysnqn, ":nowz:");',
+      "",
+      "\tnvmet_req_complete(req, nvmet_copy_to_sgl(req, 0, fast ? &drive : &other, sizeof(drive)));",
+      "",
+    ].join("\n"),
+  },
+  {
+    file: "arch/um/drivers/ubd_kern.c",
+    why: "Write Zeroes on a drive file is one request of up to 32 MiB; 32 KiB each would make its time grow with the drive.",
+    find: "lim.max_write_zeroes_sectors = UBD_MAX_REQUEST;",
+    replace: "lim.max_write_zeroes_sectors = 65536;",
+  },
+  {
+    file: "arch/um/drivers/ubd_kern.c",
+    why: "Such a request has no copy-on-write mask to look into (the mask covers 64 sectors).",
+    find: "\t\twhile((end < nsectors) &&\n",
+    replace: "\t\tif (desc->buffer == NULL)\n\t\t\tend = nsectors;\n\t\twhile((end < nsectors) &&\n",
+  },
+  {
     file: "arch/um/os-Linux/file.c",
     why: "Write Zeroes on a drive file frees its blocks (they read as zeroes), so that a zeroed 20 GiB drive costs no disk space and tmpfs works too.",
     find: "FALLOC_FL_ZERO_RANGE|FALLOC_FL_KEEP_SIZE",
