@@ -46,7 +46,7 @@ export function* compareAndSwap(w: World, from: string, action: RecordAction, co
     if (!w.api.up || w.rng.chance(w.trouble)) throw new MeshStorError("ApiUnavailable", `${action.kind} may or may not have been written`);
     const before = pending.landed;
     if (before ? !definite : landPut(w, pending)) {
-      const now = latest(w);
+      const now = before ? latest(w) : w.api.versions[pending.over + 1]!;
       if (now === null) throw hostError("VolumeNotFound", "the volume does not exist any more");
       say(w, `${from}: ${action.kind} stands in version ${w.api.versions.length - 1}`);
       return now;

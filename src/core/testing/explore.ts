@@ -50,24 +50,21 @@ export function history(world: World, lines = 60): string {
     .join("\n");
 }
 
-/** The same history again and again, with an agent killed at one step more each time; the failures, by step. */
-export function killEverywhere(
-  story: (world: World) => void,
-  options: ModelOptions,
-): { steps: number; crashed: Set<string>; failures: { step: number; error: Error; world: World }[] } {
+/** The same story again and again, with an agent killed at one step more each time; the failures, by step. */
+export function killEverywhere(story: (world: World) => void, options: ModelOptions): { steps: number; worlds: World[]; failures: { step: number; error: Error; world: World }[] } {
   const plain = createWorld(options);
   story(plain);
+  const worlds = [plain];
   const failures: { step: number; error: Error; world: World }[] = [];
-  const crashed = new Set<string>();
   for (let step = 1; step <= plain.steps; step += 1) {
     const world = createWorld(options);
     world.killAt = step;
+    worlds.push(world);
     try {
       story(world);
     } catch (error) {
-      failures.push({ step, error: error as Error, world });
+      failures.push({ step, world, error: error instanceof Error ? error : new Error(String(error)) });
     }
-    for (const point of world.crashed) crashed.add(point);
   }
-  return { steps: plain.steps, crashed, failures };
+  return { steps: plain.steps, worlds, failures };
 }

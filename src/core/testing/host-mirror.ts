@@ -21,7 +21,7 @@ export function* applyMirrorAction(w: World, n: NodeState, action: Of<MirrorKind
     case "RemoveMember":
       return removeMember(w, n, action);
     case "ReAddMember":
-      return reAddMember(w, n, action);
+      return yield* reAddMember(w, n, action);
     case "AddMember":
       return yield* addMember(w, n, action);
     case "ShrinkMirror":
@@ -138,11 +138,13 @@ function joinable(n: NodeState, action: { device: string; window: string; partit
   return { array, win, there: m !== undefined };
 }
 
-function takeIn(array: ArrayState, window: WindowState, local: boolean, todo: Set<number>): void {
-  array.members.push({ window, inSync: false, faulty: false, kicked: false, writeMostly: !local, todo });
+function takeIn(array: ArrayState, window: WindowState, todo: Set<number>): ArrayMember {
+  const m = { window, inSync: false, faulty: false, kicked: false, writeMostly: false, todo };
+  array.members.push(m);
+  return m;
 }
 
-function reAddMember(w: World, n: NodeState, action: Of<"ReAddMember">): void {
+function* reAddMember(w: World, n: NodeState, action: Of<"ReAddMember">): Steps {
   const { array, win, there } = joinable(n, action);
   if (there) return;
   const own = win.part.superblock;
@@ -157,7 +159,9 @@ function reAddMember(w: World, n: NodeState, action: Of<"ReAddMember">): void {
   for (const m of array.members) if (m.window.part.superblock && pathOf(m.window) === "live") m.window.part.superblock.bitmap = new Set(union);
   own.bitmap = new Set(union);
   own.raidDisks = array.raidDisks;
-  takeIn(array, win, action.local, new Set(union));
+  const m = takeIn(array, win, new Set(union));
+  yield;
+  m.writeMostly = !action.local;
 }
 
 function* addMember(w: World, n: NodeState, action: Of<"AddMember">): Steps {
@@ -171,12 +175,16 @@ function* addMember(w: World, n: NodeState, action: Of<"AddMember">): Steps {
     if (!n.arrays.includes(array) || !n.windows.includes(win)) throw hostError("CommandFailed", "the array is gone");
     quiet(w, array);
     win.part.superblock = { arrayUUID: array.arrayUUID, raidDisks: array.raidDisks, bitmap: new Set(array.bitmap), rebuilding: true };
-    takeIn(array, win, action.local, new Set(Array.from({ length: BLOCKS }, (_, i) => i)));
+    takeIn(array, win, new Set(Array.from({ length: BLOCKS }, (_, i) => i)));
     yield;
   }
-  if (action.growTo === null || array.raidDisks >= action.growTo) return;
-  quiet(w, array);
-  setSlots(array, action.growTo);
+  if (action.growTo !== null && array.raidDisks < action.growTo) {
+    quiet(w, array);
+    setSlots(array, action.growTo);
+    yield;
+  }
+  const added = array.members.find((m) => m.window === win);
+  if (added) added.writeMostly = !action.local;
 }
 
 function setSlots(array: ArrayState, slots: number): void {

@@ -128,6 +128,7 @@ export function kubeletAsks(n: NodeState): void {
 export function killAgent(w: World, n: NodeState): void {
   const { point } = n.agent;
   if (point && point.kind !== "") w.crashed.push(`${point.moment}:${point.kind}`);
+  for (const job of n.agent.jobs) w.crashed.push(`within:${job.action.kind}`);
   say(w, `${n.name}: agent killed ${point ? `${point.moment} ${point.kind}` : "between passes"}`);
   n.agent = newAgent(Math.max(n.agent.cache, w.api.versions.length - 1));
 }

@@ -1,0 +1,72 @@
+/** Whole lives of a volume, without chance: told once, and again with an agent killed at every single step. */
+import { deleteVolume, detectLosses, powerOff, powerOn, pullDrive, stepAgent, togglePublish } from "./model.ts";
+import { stageOn, unstageEverywhere, until } from "./liveness.ts";
+import { rest, rounds, write } from "./scenes.ts";
+import type { NodeState, World } from "./world.ts";
+import { latest, partsOf } from "./world.ts";
+
+/** Used, deleted, and nothing left anywhere. */
+export function deleteWithoutATrace(w: World): void {
+  unstageEverywhere(w);
+  deleteVolume(w);
+  until(w, "a volume deleted without a trace", () => latest(w) === null && w.nodes.every((n) => partsOf(n).length === 0 && n.exports.length === 0));
+}
+
+/** The next connection of a node dies before its member joins an array. */
+function loseNextConnection(w: World, n: NodeState): void {
+  for (let i = 0; i < 300 && !n.conns.some((c) => !c.broken); i += 1) {
+    for (const other of w.nodes) stepAgent(w, other);
+    for (const other of w.nodes) other.agent.cache = w.api.versions.length - 1;
+  }
+  for (const c of n.conns) c.broken = true;
+}
+
+/** In use on a; b loses power and returns, at the second attempt; everything is given back. */
+export function lossAndReturn(w: World): void {
+  const [a, b] = [w.nodes[0]!, w.nodes[1]!];
+  stageOn(w, a);
+  togglePublish(w, a);
+  write(w, a);
+  rest(w, a);
+  powerOff(w, b);
+  detectLosses(w);
+  write(w, a);
+  rounds(w, 6, 2_000);
+  powerOn(w, b);
+  loseNextConnection(w, a);
+  write(w, a);
+  rest(w, a);
+  // Somebody turned the preference for the local member off by hand.
+  for (const m of a.arrays[0]?.members ?? []) m.writeMostly = false;
+  rest(w, a);
+  deleteWithoutATrace(w);
+}
+
+/** From a to c, which has no copy and gets one; c loses power under load and starts again by itself. */
+export function handOverAndReboot(w: World): void {
+  const [a, c] = [w.nodes[0]!, w.nodes[2]!];
+  stageOn(w, a);
+  write(w, a);
+  rest(w, a);
+  unstageEverywhere(w);
+  stageOn(w, c);
+  write(w, c);
+  rest(w, c);
+  powerOff(w, c);
+  powerOn(w, c);
+  stageOn(w, c);
+  write(w, c);
+  rest(w, c);
+  deleteWithoutATrace(w);
+}
+
+/** A drive is missing when the volume is made, so that it starts with one copy; it is back too late for this volume. */
+export function driveMissingAtFirst(w: World): void {
+  const [a, b] = [w.nodes[0]!, w.nodes[1]!];
+  pullDrive(w, b, 0);
+  rounds(w, 3);
+  b.drives[0]!.present = true;
+  stageOn(w, a);
+  write(w, a);
+  deleteWithoutATrace(w);
+}
