@@ -7,6 +7,7 @@ import type { MeshStorVolume } from "../../api/volume.ts";
 import { MeshStorError } from "../../base/errors.ts";
 import type { Action, HostAction, RecordAction } from "../action.ts";
 import { ALL_RECORD_KINDS } from "../action.ts";
+import type { HostSnapshot } from "../observed.ts";
 import type { Intent, Plan, PlanInput } from "../plan.ts";
 import { FRESH_KINDS, plan } from "../plan.ts";
 import { afterJoinFailure, afterSuccess, EMPTY_SESSION, jobKey, lossKey } from "../session.ts";
@@ -23,7 +24,7 @@ const MAX_BATCHES = 60;
 const FRESH_MS = 2_000;
 
 export function newAgent(cache: number): AgentState {
-  return { session: EMPTY_SESSION, intent: { kind: "none" }, cache, pass: null, point: null, last: null, jobs: [], bumped: new Set() };
+  return { session: EMPTY_SESSION, intent: { kind: "none" }, cache, seen: null, pass: null, point: null, last: null, jobs: [], bumped: new Set() };
 }
 
 export function identityOf(n: NodeState): PlanInput["me"] {
@@ -39,7 +40,7 @@ export function* pass(w: World, n: NodeState): Generator<Point, PassEnd> {
     try {
       if (volume === null) volume = readVolume(w);
       if (volume === null) return { ...gone(n), error: null };
-      const host = snapshotOf(n, { name: volume.metadata.name, uid: volume.metadata.uid! }, w.nowMs);
+      const host = look(w, n, volume);
       const me = identityOf(n);
       const input: PlanInput = { volume, host, me, intent: n.agent.intent, session: n.agent.session, tables: tablesOf(n), nowMs: w.nowMs };
       const next = plan(input);
@@ -66,6 +67,16 @@ export function* pass(w: World, n: NodeState): Generator<Point, PassEnd> {
     }
   }
   return { ...last, error: null };
+}
+
+/** agent/snapshots.ts: one look serves for a while, until this node does something on its host. */
+function look(w: World, n: NodeState, volume: MeshStorVolume): HostSnapshot {
+  const { seen } = n.agent;
+  const maxAgeMs = n.agent.intent.kind === "none" ? 1_000 : 300;
+  if (seen && w.nowMs - seen.atMs < maxAgeMs && w.rng.chance(0.7)) return seen.host;
+  const host = snapshotOf(n, { name: volume.metadata.name, uid: volume.metadata.uid! }, w.nowMs);
+  n.agent.seen = { host, atMs: w.nowMs };
+  return host;
 }
 
 /** A mistake of the model or the planner is not an error of the host. */
@@ -120,6 +131,7 @@ function* applyBatch(w: World, n: NodeState, actions: Action[], view: VolumeView
 
 function* applyOne(w: World, n: NodeState, action: HostAction & { why: string }): Generator<Point, void> {
   yield { moment: "before", kind: action.kind };
+  n.agent.seen = null;
   const steps = applyHost(w, n, action);
   while (!steps.next().done) yield { moment: "within", kind: action.kind };
   w.trace.push({ node: n.name, kind: action.kind });
@@ -149,6 +161,7 @@ export function endJob(w: World, n: NodeState): void {
   const job = n.agent.jobs.shift();
   if (!job) return;
   n.agent.session = { ...n.agent.session, jobs: n.agent.session.jobs.filter((j) => j !== job.key) };
+  n.agent.seen = null;
   try {
     applyAll(w, n, job.action);
   } catch (error) {

@@ -231,18 +231,20 @@ function* stampLabel(w: World, n: NodeState, action: Of<"StampLabel">): Steps {
     if (("conn" in on ? connState(on.conn) : driveState(on.drive, on.drive.incarnation)) !== "live") throw hostError("CommandTimedOut", `${d.device} does not answer`);
     const part = "conn" in on ? on.conn.export.part : on.part;
     if (part.uuid !== d.partitionUUID) violated("I9", `the label of ${d.partitionUUID} goes to ${part.uuid}`);
-    writeLabel(part, { volume: action.volumeUID, member: part.uuid, epoch: action.epoch, generation: d.generation }, action.atStart);
+    const next = { volume: action.volumeUID, member: part.uuid, epoch: action.epoch, generation: d.generation };
+    writeLabel(part, next, action.atStart ? (d.recordGeneration ?? Number.POSITIVE_INFINITY) : null);
     yield;
     if (w.rng.chance(w.trouble)) throw hostError("CommandTimedOut", `${d.device} does not answer any more`);
   }
 }
 
-/** host/label/rules.ts. */
-function writeLabel(part: Part, next: Label, atStart: boolean): void {
+/** host/label/rules.ts; `atStart` is the record's generation, null later in the epoch. */
+function writeLabel(part: Part, next: Label, atStart: number | null): void {
   const { label } = part;
   if (label === "foreign" || (label && label.volume !== next.volume)) violated("I9", `a label is written over foreign content on ${part.uuid}`);
   if (label !== null && !(label.epoch === next.epoch && label.generation === next.generation)) {
-    const newer = atStart ? label.epoch >= next.epoch : label.epoch > next.epoch || (label.epoch === next.epoch && label.generation > next.generation);
+    const newer =
+      atStart !== null ? label.epoch >= next.epoch || label.generation > atStart : label.epoch > next.epoch || (label.epoch === next.epoch && label.generation > next.generation);
     if (newer) throw hostError("RecordOlderThanLabel", `label of ${part.uuid} says ${label.epoch}:${label.generation}, the record ${next.epoch}:${next.generation}`);
   }
   part.label = next;

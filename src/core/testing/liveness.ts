@@ -116,11 +116,18 @@ function stageWithoutOne(w: World, owner: NodeState): void {
   powerOn(w, away);
 }
 
+/** Every partition of a mirror failed before the first use: the controller, which is not here, would find another place. */
+function isStillborn(w: World): boolean {
+  const { mirrors, partitions = [] } = statusOf(w);
+  const made = new Set(partitions.filter((p) => p.state !== "Faulty" && p.state !== "Deleting").map((p) => p.mirror));
+  return mirrors === undefined && partitions.some((p) => !made.has(p.mirror));
+}
+
 /** The whole way from wherever the faults left the volume to nothing. */
 export function checkLiveness(w: World): void {
   healEverything(w);
   unstageEverywhere(w);
-  if (!latest(w)?.metadata.deletionTimestamp && latest(w)) {
+  if (latest(w) && !latest(w)!.metadata.deletionTimestamp && !isStillborn(w)) {
     const owner = w.rng.pick(w.nodes);
     if (w.rng.chance(0.5)) stageWithoutOne(w, owner);
     if (!owner.mounts.some((m) => m.target === STAGING)) stageOn(w, owner);
@@ -129,7 +136,7 @@ export function checkLiveness(w: World): void {
     round(w, 1_000);
     if (owner.arrays.some((a) => a.writes.length > 0)) violated("liveness", "writes of a healthy volume do not end");
     unstageEverywhere(w);
-    deleteVolume(w);
   }
+  deleteVolume(w);
   until(w, "a volume deleted without a trace", () => latest(w) === null && w.nodes.every((n) => partsOf(n).length === 0 && n.exports.length === 0 && leftoversOf(n).length === 0));
 }

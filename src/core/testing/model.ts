@@ -160,7 +160,13 @@ export function cut(w: World, a: string, b: string): void {
 
 /** The keep-alive ends: a broken connection is seen, and never comes back by itself. */
 export function detectLosses(w: World): void {
-  for (const n of w.nodes) for (const c of n.conns) if (c.broken) c.state = "connecting";
+  for (const n of w.nodes)
+    for (const c of n.conns)
+      if (c.broken && c.state === "live") {
+        c.state = "connecting";
+        // The loss watch drops what was seen before.
+        n.agent.seen = null;
+      }
 }
 
 export function pullDrive(w: World, n: NodeState, index: number): void {

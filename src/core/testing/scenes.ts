@@ -8,13 +8,15 @@ import { snapshotOf, tablesOf } from "./host-snapshot.ts";
 import { isHealthy, round, stageOn, until } from "./liveness.ts";
 import { flush, submit } from "./md.ts";
 import type { ModelOptions } from "./model.ts";
-import { createWorld } from "./model.ts";
+import { createWorld, kubeletAsks, stepAgent } from "./model.ts";
 import type { NodeState, World } from "./world.ts";
 import { latest, nodeOf } from "./world.ts";
 
 /** A volume of these nodes, staged on `owner` and at rest. */
 export function inUse(owner: string, options: Partial<ModelOptions> & { placement: string[] }): World {
   const w = createWorld({ seed: 1, copies: options.placement.length, stripes: 1, ...options });
+  // A table test shall not change with the number of draws before it.
+  w.rng = { ...w.rng, shuffle: (list) => [...list], chance: () => false };
   stageOn(w, nodeOf(w, owner));
   rest(w, nodeOf(w, owner));
   return w;
@@ -49,6 +51,16 @@ export function inputOf(w: World, n: NodeState, change: Partial<PlanInput> = {})
 /** What a node would do next. */
 export function nextOf(w: World, n: NodeState, change: Partial<PlanInput> = {}): Plan {
   return plan(inputOf(w, n, change));
+}
+
+/** Every node's agent goes on by a single step, with all news. */
+export function stepAll(w: World): void {
+  w.nowMs += 10;
+  for (const n of w.nodes) {
+    n.agent.cache = w.api.versions.length - 1;
+    kubeletAsks(n);
+    stepAgent(w, n);
+  }
 }
 
 export function isStaged(n: NodeState): boolean {

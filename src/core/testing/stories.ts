@@ -1,7 +1,7 @@
 /** Whole lives of a volume, without chance: told once, and again with an agent killed at every single step. */
-import { deleteVolume, detectLosses, powerOff, powerOn, pullDrive, stepAgent, togglePublish } from "./model.ts";
+import { deleteVolume, detectLosses, powerOff, powerOn, pullDrive, togglePublish } from "./model.ts";
 import { stageOn, unstageEverywhere, until } from "./liveness.ts";
-import { rest, rounds, write } from "./scenes.ts";
+import { rest, rounds, stepAll, write } from "./scenes.ts";
 import type { NodeState, World } from "./world.ts";
 import { latest, partsOf } from "./world.ts";
 
@@ -14,10 +14,7 @@ export function deleteWithoutATrace(w: World): void {
 
 /** The next connection of a node dies before its member joins an array. */
 function loseNextConnection(w: World, n: NodeState): void {
-  for (let i = 0; i < 300 && !n.conns.some((c) => !c.broken); i += 1) {
-    for (const other of w.nodes) stepAgent(w, other);
-    for (const other of w.nodes) other.agent.cache = w.api.versions.length - 1;
-  }
+  for (let i = 0; i < 300 && !n.conns.some((c) => !c.broken); i += 1) stepAll(w);
   for (const c of n.conns) c.broken = true;
 }
 

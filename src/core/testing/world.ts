@@ -6,6 +6,7 @@ import { MeshStorError } from "../../base/errors.ts";
 import type { ErrorCode } from "../../base/errors.ts";
 import type { MeshStorVolume, VolumeStatus } from "../../api/volume.ts";
 import type { ActionKind, HostAction } from "../action.ts";
+import type { HostSnapshot } from "../observed.ts";
 import type { Intent, Plan } from "../plan.ts";
 import type { Session } from "../session.ts";
 import type { Prng } from "./prng.ts";
@@ -150,6 +151,8 @@ export interface AgentState {
   intent: Intent;
   /** Version of the record that its watch has delivered. */
   cache: number;
+  /** What it saw last of its kernel; nothing was done on the host since. */
+  seen: { host: HostSnapshot; atMs: number } | null;
   pass: Generator<Point, PassEnd> | null;
   point: Point | null;
   last: PassEnd | null;
