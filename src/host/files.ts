@@ -1,16 +1,17 @@
 /**
  * Small files of the kernel (sysfs, configfs, proc): always asynchronous, with a deadline, and
  * never a second access to a file on which one still hangs, so that a stuck attribute costs one
- * thread of libuv's pool and not one per pass (Z4). main sets UV_THREADPOOL_SIZE to 32.
+ * thread and not one per pass (Z4). Reads go together through one worker (reader.ts), changes through
+ * libuv's pool; main sets UV_THREADPOOL_SIZE to 32.
  */
-import { access as probePath, close, lstat, mkdir, open, read, readdir, readlink, rmdir, symlink, unlink, write } from "node:fs";
+import { access as probePath, close, mkdir, open, readFile, rmdir, symlink, unlink, write } from "node:fs";
 import { MeshStorError } from "../base/errors.ts";
 import { stretched } from "../base/time-scale.ts";
+import { reader } from "./reader.ts";
 import { stranded } from "./stranded.ts";
 
 /** Longest wait for one small file, in ms. */
 export const FILE_DEADLINE_MS = stretched(2_000);
-const BUFFER_SIZE = 64 * 1024;
 
 /** Paths on which an access hangs now. */
 const stuck = new Set<string>();
@@ -50,32 +51,25 @@ function access<T>(path: string, deadlineMs: number, start: (done: Callback<T>) 
   });
 }
 
-function readWhole(path: string, done: Callback<string>): void {
-  open(path, "r", (openError, fd) => {
-    if (openError) return done(openError, "");
-    const buffer = Buffer.allocUnsafe(BUFFER_SIZE);
-    const parts: Buffer[] = [];
-    const next = () =>
-      read(fd, buffer, 0, BUFFER_SIZE, null, (readError, count) => {
-        if (readError) return close(fd, () => done(readError, ""));
-        if (count > 0) parts.push(Buffer.from(buffer.subarray(0, count)));
-        // A sysfs attribute comes whole in one read of less than a page; only proc files are longer.
-        if (count > 0 && (count >= 4096 || path.includes("mountinfo"))) return next();
-        close(fd, () => done(null, Buffer.concat(parts).toString()));
-      });
-    next();
-  });
+/** Text of a file. Throws the system's error, or CommandTimedOut. */
+export async function readText(path: string, deadlineMs = FILE_DEADLINE_MS): Promise<string> {
+  return (await reader.read("text", path, deadlineMs)) as string;
 }
 
-/** Text of a file. Throws the system's error, or CommandTimedOut. */
-export function readText(path: string, deadlineMs = FILE_DEADLINE_MS): Promise<string> {
-  return access(path, deadlineMs, (done) => readWhole(path, done));
+/** Like {@link readAttribute}, but never behind anything else that is being read: for what is asked several times a second. */
+export async function readAlone(path: string): Promise<string | null> {
+  try {
+    return (await access<string>(path, FILE_DEADLINE_MS, (done) => readFile(path, "utf8", done))).trim();
+  } catch (error) {
+    if (isAbsent(error)) return null;
+    throw error;
+  }
 }
 
 /** Inode number of a path; null if it is not there. The kernel gives every object in sysfs a new one, also when its name is used again. */
 export async function inodeOf(path: string): Promise<number | null> {
   try {
-    return await access<number>(path, FILE_DEADLINE_MS, (done) => lstat(path, (error, stats) => (error ? done(error, 0) : done(null, stats.ino))));
+    return (await reader.read("inode", path, FILE_DEADLINE_MS)) as number;
   } catch (error) {
     if (isAbsent(error)) return null;
     throw error;
@@ -104,7 +98,7 @@ export async function readAttribute(path: string): Promise<string | null> {
 /** Names in a directory; empty if it is not there. */
 export async function listDir(path: string): Promise<string[]> {
   try {
-    return await access<string[]>(path, FILE_DEADLINE_MS, (done) => readdir(path, done));
+    return (await reader.read("list", path, FILE_DEADLINE_MS)) as string[];
   } catch (error) {
     if (isAbsent(error)) return [];
     throw error;
@@ -114,7 +108,7 @@ export async function listDir(path: string): Promise<string[]> {
 /** Target of a symbolic link; null if there is none. */
 export async function readLink(path: string): Promise<string | null> {
   try {
-    return await access<string>(path, FILE_DEADLINE_MS, (done) => readlink(path, done));
+    return (await reader.read("link", path, FILE_DEADLINE_MS)) as string;
   } catch (error) {
     if (isAbsent(error)) return null;
     throw error;

@@ -7,7 +7,7 @@ import { PARTITION_TYPE } from "../api/names.ts";
 import type { Drive, DriveTable, HostSnapshot, LocalPartition, Mount } from "../core/observed.ts";
 import { holdersOf, sysBlock } from "./block.ts";
 import { readDrives } from "./drives.ts";
-import { listDir, readAttribute, readLink, readText, ROOTS } from "./files.ts";
+import { listDir, readAlone, readAttribute, readLink, readText, ROOTS } from "./files.ts";
 import { driveFingerprint, readDriveTable } from "./gpt/table.ts";
 import { isArray } from "./md/sysfs.ts";
 import { parseMountinfo } from "./mount/mountinfo.ts";
@@ -84,6 +84,6 @@ async function observeMounts(): Promise<Mount[]> {
 
 /** True if every listed controller answers `live`: cheap enough to ask several times a second (I10). */
 export async function controllersLive(controllers: readonly string[]): Promise<boolean> {
-  const states = await Promise.all(controllers.map((c) => readAttribute(`${ROOTS.sys}/class/nvme/${c}/state`)));
+  const states = await Promise.all(controllers.map((c) => readAlone(`${ROOTS.sys}/class/nvme/${c}/state`)));
   return states.every((state) => state === "live");
 }

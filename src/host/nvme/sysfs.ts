@@ -4,7 +4,7 @@
  * controller). drivers/nvme/host/sysfs.c, multipath.c.
  */
 import type { ControllerState } from "../../core/observed.ts";
-import { listDir, readAttribute, readLink, ROOTS } from "../files.ts";
+import { listDir, readAttribute, ROOTS } from "../files.ts";
 
 const STATES: readonly ControllerState[] = ["new", "connecting", "live", "resetting", "deleting", "dead"];
 
@@ -22,8 +22,6 @@ export interface Controller {
   state: ControllerState;
   /** Path devices (hidden nvmeXcYnZ) or namespaces (nvmeYnZ) of this controller. */
   paths: string[];
-  /** Kernel name of the subsystem, for example nvme-subsys2; empty if not known. */
-  subsystem: string;
 }
 
 /** All controllers of this host. */
@@ -39,14 +37,7 @@ export async function readController(name: string): Promise<Controller | null> {
   const [nqn, transport, state, entries] = await Promise.all([readAttribute(`${at}/subsysnqn`), readAttribute(`${at}/transport`), readAttribute(`${at}/state`), listDir(at)]);
   if (nqn === null || state === null) return null;
   const paths = entries.filter((e) => /^nvme\d+(c\d+)?n\d+$/.test(e));
-  return { name, nqn, transport: transport ?? "", state: parseState(state), paths, subsystem: await subsystemOf(name) };
-}
-
-/** The subsystem directory that links to this controller. */
-async function subsystemOf(controller: string): Promise<string> {
-  const base = `${ROOTS.sys}/class/nvme-subsystem`;
-  for (const subsystem of await listDir(base)) if ((await readLink(`${base}/${subsystem}/${controller}`)) !== null) return subsystem;
-  return "";
+  return { name, nqn, transport: transport ?? "", state: parseState(state), paths };
 }
 
 /** Kernel name of the block device that a path device belongs to: nvme2c4n1 → nvme2n1, nvme4n1 → itself. */
