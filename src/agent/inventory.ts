@@ -1,4 +1,5 @@
 /** The node's drives: their tables for the planner, their msnd objects for everybody else. */
+import { isDeepStrictEqual } from "node:util";
 import { deviceSizeTexts, type DeviceStatus, type MeshStorNodeDevice } from "../api/node-device.ts";
 import { API_GROUP, API_VERSION, deviceObjectName, PARTITION_TYPE } from "../api/names.ts";
 import { asMeshStorError } from "../base/errors.ts";
@@ -173,7 +174,8 @@ function describe(nodeName: string, drive: Drive, table: DriveTable | undefined,
   };
 }
 
+/** The API server hands objects back with their fields in another order. */
 function sameStatus(a: DeviceStatus | undefined, b: DeviceStatus): boolean {
   if (!a) return false;
-  return (Object.keys(b) as (keyof DeviceStatus)[]).every((key) => JSON.stringify(a[key]) === JSON.stringify(b[key]));
+  return (Object.keys(b) as (keyof DeviceStatus)[]).every((key) => isDeepStrictEqual(a[key], b[key]));
 }
