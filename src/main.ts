@@ -1,4 +1,5 @@
 /** Chooses the role (node or controller) and wires it; no logic of its own. */
+import "./threads.ts";
 import { Command } from "commander";
 import { asMeshStorError } from "./base/errors.ts";
 import { createLogger, LOG_LEVELS } from "./base/log.ts";

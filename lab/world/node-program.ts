@@ -61,7 +61,7 @@ export class NodeProgram {
         `unix://${GUEST_SOCKET}`,
         ...crash,
       ],
-      { logPath: this.logPath, env: { UV_USE_IO_URING: "0", UV_THREADPOOL_SIZE: "32", MESHSTOR_TIME_SCALE: "5" } },
+      { logPath: this.logPath, env: { UV_USE_IO_URING: "0", MESHSTOR_TIME_SCALE: "5" } },
     );
     if (options.crashAt) return;
     await this.answers();
