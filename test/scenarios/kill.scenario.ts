@@ -46,6 +46,7 @@ before(async () => {
   await all((m) => m.begin());
 });
 after(async () => {
+  if (moments.unexplained.length > 0) console.log(`programs that ended by themselves: ${moments.unexplained.join("; ")}`);
   await all((m) => m.end()).catch(() => {});
   await world?.down();
 });
@@ -161,6 +162,7 @@ chapter("reads that somebody turned away from the local member come back to it",
       (await arrays(guest(third)))[0]!.members.every((m) => m.flags === "in_sync,write_mostly"),
       "the fault engaged",
     );
+    await mortal(third).begin();
     await eventually("the local member is preferred again", 60, async () => {
       const flags = (await arrays(guest(third)))[0]!.members.map((m) => m.flags).sort();
       return flags.join(" ") === "in_sync in_sync,write_mostly" || flags.join(" ");
