@@ -99,7 +99,7 @@ test("who fills the last vacant slot ends the claims of those still away: they c
   put(w, { ...v, status: { ...status, partitions: [...status.partitions!, fresh] } });
   until(w, "c in sync", () => statusOf(w).mirrors?.[0]?.inSync.includes(part("c")) ?? false);
   assert.equal(recordOf(w, "b")?.outSince, undefined);
-  assert.ok(a.arrays[0]!.members.length === 2 && b.up === false);
+  assert.ok(a.arrays[0]!.members.length === 2 && !b.up);
 });
 
 test("an absent member keeps its claim while another returns and a slot stays vacant", () => {

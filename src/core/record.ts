@@ -56,7 +56,7 @@ export function applyRecord(action: RecordAction, volume: MeshStorVolume, contex
     case "RecordFaulty":
       return setPartition(status, action.partitionUUID, context, ["Requested"], { state: "Faulty", message: action.message });
     case "RecordDeleted":
-      return recordDeleted(status, action.partitionUUID, volume.metadata.deletionTimestamp !== undefined && !status.owner);
+      return recordDeleted(status, action.partitionUUID, context, volume.metadata.deletionTimestamp !== undefined && !status.owner);
     case "RecordExport":
       return recordExport(status, action, context);
     case "RecordClaim":
@@ -64,16 +64,17 @@ export function applyRecord(action: RecordAction, volume: MeshStorVolume, contex
     case "RecordRequestLocal":
       return recordRequestLocal(status, action, context);
     default:
-      return ownersChange(action, status, context);
+      return ownersChange(action, volume, context);
   }
 }
 
 /** Changes that only the owner of the planned epoch may make (I2, I4). */
 function ownersChange(
   action: Exclude<RecordAction, { kind: "RecordCreated" | "RecordFaulty" | "RecordDeleted" | "RecordExport" | "RecordClaim" | "RecordRequestLocal" }>,
-  status: VolumeStatus,
+  volume: MeshStorVolume,
   context: RecordContext,
 ): RecordResult {
+  const status = volume.status ?? {};
   // After a reboot nothing of the former boot is left to stop: the same node may give ownership up (uncleanly).
   const earlierBoot = action.kind === "RecordRelease" && !action.clean && status.owner?.nodeUID === context.me.nodeUID;
   if (!isOwner(status, context.me) && !earlierBoot) return refuse("this node, in this boot, is not the volume's owner");
@@ -84,12 +85,13 @@ function ownersChange(
     case "RecordOut":
       return recordOut(status, action.members, context, "Missing");
     case "RecordRetire":
-      return recordOut(status, action.members, context, "Replacing");
+      return recordRetire(status, action.members, context, volume.spec.numberOfCopies);
     case "RecordJoining":
       return recordJoining(status, action, context);
     case "RecordIn":
       return recordIn(status, action.members, context);
     case "RecordDetached":
+      if (!findPartition(status, action.partitionUUID)) return refuse(`partition ${action.partitionUUID} is not in the record`);
       return accept({ ...status, partitions: mapPartition(status, action.partitionUUID, (p) => giveUp(p, action.attach)) });
     case "RecordRetired":
       return recordRetired(status, action.partitionUUID, context);
@@ -121,9 +123,10 @@ function setPartition(status: VolumeStatus, uuid: string, context: RecordContext
   return accept({ ...status, partitions: mapPartition(status, uuid, () => ({ ...rest, ...change, updatedAt: context.now })) });
 }
 
-function recordDeleted(status: VolumeStatus, uuid: string, volumeDeleted: boolean): RecordResult {
+function recordDeleted(status: VolumeStatus, uuid: string, context: RecordContext, volumeDeleted: boolean): RecordResult {
   const partition = findPartition(status, uuid);
   if (!partition) return refuse(`partition ${uuid} is not in the record`);
+  if (partition.nodeID !== context.me.nodeName) return refuse(`partition ${uuid} is not on this node`);
   if (!volumeDeleted && namedInR(status, uuid)) return refuse(`partition ${uuid} is named in R (I7)`);
   if (!volumeDeleted && !mayBeWiped(partition)) return refuse(`partition ${uuid} is not given up (I9)`);
   return accept({ ...status, partitions: (status.partitions ?? []).filter((p) => p.partitionUUID !== uuid) });
@@ -139,11 +142,15 @@ export function namedInR(status: VolumeStatus, uuid: string): boolean {
   return (status.mirrors ?? []).some((m) => m.inSync.includes(uuid));
 }
 
+/** States in which a member may be connected to, and may join. */
+const USABLE: ReadonlySet<PartitionRecord["state"]> = new Set(["Created", "Syncing", "Synced", "Spare", "Missing"]);
+
 function recordExport(status: VolumeStatus, action: { partitionUUID: string; epoch: number; attach: number }, context: RecordContext): RecordResult {
   const partition = findPartition(status, action.partitionUUID);
   if (!partition || partition.nodeID !== context.me.nodeName) return refuse(`partition ${action.partitionUUID} is not on this node`);
   if (!status.owner || status.owner.nodeUID === context.me.nodeUID) return refuse("no other node owns the volume");
   if (status.epoch !== action.epoch) return refuse(`the record is at epoch ${status.epoch}, not ${action.epoch}`);
+  if (!USABLE.has(partition.state)) return refuse(`partition ${action.partitionUUID} is in state ${partition.state}`);
   const last = Math.max(partition.export?.attach ?? 0, partition.detachedAttach ?? 0);
   if (action.attach <= last) return refuse(`attach number ${action.attach} was used before (Z6)`);
   const exported = {
@@ -187,6 +194,7 @@ function firstMirrors(status: VolumeStatus, volume: MeshStorVolume, ids: readonl
 }
 
 function recordMirrorCreated(status: VolumeStatus, index: number, context: RecordContext): RecordResult {
+  if (!status.mirrors?.[index]) return refuse(`mirror ${index} is not in the record`);
   const inSync = inSyncOf(status, index);
   return accept({
     ...status,
@@ -220,6 +228,15 @@ function recordOut(status: VolumeStatus, members: readonly LeavingRef[], context
   return accept(next);
 }
 
+/** An excess copy leaves: never one that is still wanted. */
+function recordRetire(status: VolumeStatus, members: readonly LeavingRef[], context: RecordContext, copies: number): RecordResult {
+  for (const mirror of status.mirrors ?? []) {
+    const stay = mirror.inSync.filter((uuid) => !members.some((m) => m.partitionUUID === uuid));
+    if (stay.length < mirror.inSync.length && stay.length < copies) return refuse(`mirror ${mirror.index} would be left with ${stay.length} of ${copies} copies`);
+  }
+  return recordOut(status, members, context, "Replacing");
+}
+
 /** The connection that goes with a member: its attach number is never connected again, the provider may export anew. */
 function giveUp(p: PartitionRecord, attach: number | null): PartitionRecord {
   return attach === null ? p : { ...p, detachedAttach: Math.max(p.detachedAttach ?? 0, attach) };
@@ -227,21 +244,20 @@ function giveUp(p: PartitionRecord, attach: number | null): PartitionRecord {
 
 function leave(p: PartitionRecord, wasIn: boolean, generation: number, now: string, state: "Missing" | "Replacing"): PartitionRecord {
   const { outSince, ...rest } = p;
-  const left: PartitionRecord = p.state === state || p.state === "Deleting" ? rest : { ...rest, state, updatedAt: now };
-  if (state === "Replacing") return left;
+  const final = p.state === "Replacing" || p.state === "Deleting";
+  const left: PartitionRecord = p.state === state || final ? rest : { ...rest, state, updatedAt: now };
+  if (state === "Replacing" || final) return left;
   if (wasIn) return { ...left, outSince: generation };
   // A member that was on its way back keeps its claim: the bitmap still has what it misses.
   return outSince === undefined ? left : { ...left, outSince };
 }
-
-const JOINABLE: ReadonlySet<PartitionRecord["state"]> = new Set(["Created", "Syncing", "Synced", "Spare", "Missing"]);
 
 /** I5: once no slot is vacant MD clears its bitmap; from here on only the joining member may rely on it, if it does. */
 function recordJoining(status: VolumeStatus, action: { member: MemberRef; fills: boolean; byBitmap: boolean }, context: RecordContext): RecordResult {
   const { member, fills, byBitmap } = action;
   const partition = findPartition(status, member.partitionUUID);
   if (!partition || partition.mirror !== member.mirror) return refuse(`partition ${member.partitionUUID} is not in the record of mirror ${member.mirror}`);
-  if (!JOINABLE.has(partition.state)) return refuse(`partition ${member.partitionUUID} is in state ${partition.state}`);
+  if (!USABLE.has(partition.state)) return refuse(`partition ${member.partitionUUID} is in state ${partition.state}`);
   if (namedInR(status, member.partitionUUID)) return refuse(`partition ${member.partitionUUID} is recorded in sync already`);
   const partitions = (status.partitions ?? []).map((p) => {
     const joins = p.partitionUUID === member.partitionUUID;
@@ -287,6 +303,8 @@ function recordRequestLocal(
   const mine = (status.partitions ?? []).some((p) => p.nodeID === context.me.nodeName && p.state !== "Deleting");
   if (mine) return refuse("this node already holds a copy");
   if (action.insteadOf === null ? !isOwner(status, context.me) : status.mirrors !== undefined || status.owner !== undefined) return refuse("the volume changed hands meanwhile");
+  if (action.insteadOf !== null && !(status.partitions ?? []).some((p) => p.nodeID === action.insteadOf && p.state === "Created"))
+    return refuse(`node ${action.insteadOf} holds no copy that could move`);
   const kept = (status.partitions ?? []).map((p) => (p.nodeID === action.insteadOf ? { ...p, state: "Deleting" as const, detached: true, updatedAt: context.now } : p));
   const added = action.partitions.map((p, i) => ({
     partitionUUID: context.ids[i]!,
