@@ -8,6 +8,29 @@ import { parseExport, parseSfdisk, partitionNumber } from "./parse.ts";
 import { mayCreate } from "./partition.ts";
 import { sampleOffsets, zeroSteps } from "./zero.ts";
 
+/** sfdisk --json of util-linux 2.41.5. */
+const SFDISK = `{
+   "partitiontable": {
+      "label": "gpt",
+      "id": "6405ED3A-3908-491E-B998-3016849EF221",
+      "device": "/dev/nvme1n1",
+      "unit": "sectors",
+      "firstlba": 2048,
+      "lastlba": 4194270,
+      "sectorsize": 512,
+      "partitions": [
+         {
+            "node": "/dev/nvme1n1p1",
+            "start": 2048,
+            "size": 1433600,
+            "type": "6D657368-5374-4F72-A1B2-564F4C554D45",
+            "uuid": "11111111-AAAA-4BBB-8CCC-000000000001",
+            "name": "meshstor-x-m0"
+         }
+      ]
+   }
+}`;
+
 const table: DriveTable = {
   drive: "S:1",
   label: "gpt",
@@ -75,6 +98,16 @@ test("samples lie inside, in whole blocks, at both ends, and are the same for th
 test("what sfdisk and blkid print", () => {
   assert.equal(parseSfdisk("sfdisk: cannot open", "S:1", 512), null);
   assert.equal(parseSfdisk("{}", "S:1", 512), null);
+  assert.deepEqual(parseSfdisk(SFDISK, "S:1", 512), {
+    drive: "S:1",
+    label: "gpt",
+    firstUsableByte: MiB,
+    lastUsableByte: 4_194_271 * 512 - 1,
+    entries: [{ number: 1, startBytes: MiB, sizeBytes: 700 * MiB, uuid: "11111111-aaaa-4bbb-8ccc-000000000001", type: PARTITION_TYPE, name: "meshstor-x-m0" }],
+    maxEntries: 128,
+    signature: null,
+    usedBy: null,
+  });
   assert.deepEqual(["/dev/nvme0n1p12", "/dev/sda3"].map(partitionNumber), [12, 3]);
   assert.deepEqual(parseExport("DEVNAME=/dev/x\nLABEL=a\\ b\\=c\nTYPE=xfs\n\nnothing\n"), { DEVNAME: "/dev/x", LABEL: "a b=c", TYPE: "xfs" });
 });
