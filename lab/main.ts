@@ -100,7 +100,13 @@ program
 program
   .command("list")
   .description("the ids of all labs")
-  .action(() => print(labIds().map((id) => `${id}\n`).join("")));
+  .action(() =>
+    print(
+      labIds()
+        .map((id) => `${id}\n`)
+        .join(""),
+    ),
+  );
 
 program
   .command("shell <guest> [command...]")
@@ -130,8 +136,14 @@ program
     await hooks.afterPowerOn?.(lab, guest);
   });
 
-program.command("freeze <guest>").description("stop a guest where it is").action((guest: string) => attach().guest(guest).freeze());
-program.command("thaw <guest>").description("let a frozen guest go on").action((guest: string) => attach().guest(guest).thaw());
+program
+  .command("freeze <guest>")
+  .description("stop a guest where it is")
+  .action((guest: string) => attach().guest(guest).freeze());
+program
+  .command("thaw <guest>")
+  .description("let a frozen guest go on")
+  .action((guest: string) => attach().guest(guest).thaw());
 
 program
   .command("cut <from> <to>")

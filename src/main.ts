@@ -27,7 +27,14 @@ function stopSignal(): AbortSignal {
 async function runNode(options: NodeOptions): Promise<void> {
   const { startNode } = await import("./agent/start.ts");
   const log = createLogger({ level: options.logLevel }).child({ role: "node", node: options.nodeName });
-  await startNode({ kubeConfig: loadKubeConfig({ path: options.kubeconfig }), nodeName: options.nodeName, endpoint: options.endpoint, crashAt: options.crashAt, log, signal: stopSignal() });
+  await startNode({
+    kubeConfig: loadKubeConfig({ path: options.kubeconfig }),
+    nodeName: options.nodeName,
+    endpoint: options.endpoint,
+    crashAt: options.crashAt,
+    log,
+    signal: stopSignal(),
+  });
 }
 
 async function runControllerRole(options: CommonOptions): Promise<void> {

@@ -82,7 +82,10 @@ export async function ensureClientCertificate(dir: string, user: string, groups:
 
 /** A file name for an identity: readable, and never that of another one. */
 export function identityFileName(user: string, ...others: readonly string[]): string {
-  const hash = createHash("sha256").update(JSON.stringify([user, ...others])).digest("hex").slice(0, 8);
+  const hash = createHash("sha256")
+    .update(JSON.stringify([user, ...others]))
+    .digest("hex")
+    .slice(0, 8);
   return `${user.replaceAll(/[^\w.-]+/g, "-").slice(0, 80)}-${hash}`;
 }
 

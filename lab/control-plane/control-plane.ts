@@ -193,10 +193,7 @@ export class ControlPlane {
     const keys = join(this.dir, "keys");
     const account = /^system:serviceaccount:([^:]+):([^:]+)$/.exec(user);
     if (account !== null && groups.length > 0) throw new Error(`the groups of ${user} follow from its name: give none`);
-    const credential =
-      account === null
-        ? await ensureClientCertificate(keys, user, groups)
-        : { token: await this.#accountToken(account[1] ?? "", account[2] ?? "") };
+    const credential = account === null ? await ensureClientCertificate(keys, user, groups) : { token: await this.#accountToken(account[1] ?? "", account[2] ?? "") };
     const path = join(this.dir, `${identityFileName(user, ...groups, address ?? "")}.kubeconfig`);
     writeKubeconfig(path, this.url(address), join(keys, "ca.crt"), credential);
     return path;

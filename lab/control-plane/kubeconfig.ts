@@ -17,10 +17,7 @@ export function serverURL(address: string, port: number): string {
 /** Writes a kubeconfig with one cluster, one user and one context (mode 0600). */
 export function writeKubeconfig(path: string, server: string, authorityCertificate: string, credential: Credential): void {
   const inline = (file: string): string => readFileSync(file).toString("base64");
-  const user =
-    "token" in credential
-      ? { token: credential.token }
-      : { "client-certificate-data": inline(credential.certificate), "client-key-data": inline(credential.key) };
+  const user = "token" in credential ? { token: credential.token } : { "client-certificate-data": inline(credential.certificate), "client-key-data": inline(credential.key) };
   const content = {
     apiVersion: "v1",
     kind: "Config",

@@ -43,10 +43,7 @@ export async function ensureNode(plane: ControlPlane, node: NodeDescription): Pr
   await plane.kubectl(APPLY, { stdin: JSON.stringify(object) });
   const now = new Date().toISOString();
   const ready = { type: "Ready", status: "True", reason: "LabNode", message: "", lastHeartbeatTime: now, lastTransitionTime: now };
-  const addresses = [
-    ...node.addresses.map((address) => ({ type: "InternalIP", address })),
-    { type: "Hostname", address: node.name },
-  ];
+  const addresses = [...node.addresses.map((address) => ({ type: "InternalIP", address })), { type: "Hostname", address: node.name }];
   // A merge patch, because server-side apply refuses a second address of the same type.
   const patch = ["patch", "node", node.name, "--subresource=status", "--type=merge", "--output=jsonpath={.metadata.uid}"];
   return (await plane.kubectl([...patch, `--patch=${JSON.stringify({ status: { addresses, conditions: [ready] } })}`])).stdout;

@@ -100,7 +100,9 @@ export function listensOn(target: ProcessIdentity, port: number): boolean {
 
 function readTable(path: string): string[][] {
   try {
-    return readFileSync(path, "utf8").split("\n").map((line) => line.trim().split(/\s+/));
+    return readFileSync(path, "utf8")
+      .split("\n")
+      .map((line) => line.trim().split(/\s+/));
   } catch {
     return [];
   }

@@ -100,12 +100,7 @@ export interface Started {
 }
 
 /** Starts a program and returns once it runs; its output goes to `onOutput` as long as the connection lives. */
-export function spawnInGuest(
-  connect: Connect,
-  argv: readonly string[],
-  env: Readonly<Record<string, string>>,
-  onOutput: (chunk: Buffer) => void,
-): Promise<Started> {
+export function spawnInGuest(connect: Connect, argv: readonly string[], env: Readonly<Record<string, string>>, onOutput: (chunk: Buffer) => void): Promise<Started> {
   return new Promise((resolve, reject) => {
     let socket: Socket | undefined;
     let last: Exited = { code: null, signal: "POWER" };
@@ -164,7 +159,12 @@ export async function readGuestFile(connect: Connect, path: string): Promise<Buf
 
 /** Writes a whole file. */
 export async function writeGuestFile(connect: Connect, path: string, data: string | Buffer, mode: number): Promise<void> {
-  await converse(connect, { op: "write", path, mode }, (type) => type === FRAME.ok, (socket) => sendInput(socket, data));
+  await converse(
+    connect,
+    { op: "write", path, mode },
+    (type) => type === FRAME.ok,
+    (socket) => sendInput(socket, data),
+  );
 }
 
 /** Resolves when the guest's init has done all it does. */
@@ -184,7 +184,11 @@ function describe(argv: readonly string[]): string {
 }
 
 function tail(out: readonly Buffer[], err: readonly Buffer[]): string {
-  const text = (chunks: readonly Buffer[]): string => Buffer.concat([...chunks]).toString().trim().slice(-4000);
+  const text = (chunks: readonly Buffer[]): string =>
+    Buffer.concat([...chunks])
+      .toString()
+      .trim()
+      .slice(-4000);
   const parts = [text(err), text(out)].filter((part) => part !== "");
   return parts.length === 0 ? "" : `\n${parts.join("\n")}`;
 }

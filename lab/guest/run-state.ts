@@ -61,10 +61,13 @@ function signalQuietly(pid: number): void {
 }
 
 function livingMembers(group: number): number[] {
-  return readdirSync("/proc").filter((name) => /^\d+$/.test(name)).map(Number).filter((pid) => {
-    const stat = statOf(pid);
-    return stat !== undefined && stat.group === group && stat.state !== "Z" && stat.state !== "X";
-  });
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((pid) => {
+      const stat = statOf(pid);
+      return stat !== undefined && stat.group === group && stat.state !== "Z" && stat.state !== "X";
+    });
 }
 
 function statOf(pid: number): { readonly state: string; readonly group: number; readonly startTime: string } | undefined {

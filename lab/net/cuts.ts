@@ -23,8 +23,7 @@ export function rulesetOf(cuts: readonly Cut[]): string {
     else if (to === HOST_END) rules.input.push(`iifname "${from}" counter drop`);
     else rules.forward.push(`iifname "${from}" oifname "${to}" counter drop`);
   }
-  const chain = (hook: keyof typeof rules): string =>
-    `chain ${hook} { type filter hook ${hook} priority 0; policy accept;\n${rules[hook].join("\n")}\n}`;
+  const chain = (hook: keyof typeof rules): string => `chain ${hook} { type filter hook ${hook} priority 0; policy accept;\n${rules[hook].join("\n")}\n}`;
   const table = `table bridge lab {\n${chain("forward")}\n${chain("input")}\n${chain("output")}\n}`;
   return `table bridge lab\ndelete table bridge lab\n${table}\n`;
 }
@@ -71,4 +70,3 @@ export class Cuts {
     writeFileSync(this.#path, JSON.stringify(cuts));
   }
 }
-

@@ -25,7 +25,8 @@ export interface ApplyContext {
 
 type Adapters = { readonly [K in HostAction["kind"]]: (action: Extract<HostAction, { kind: K }>, context: ApplyContext) => Promise<void> };
 
-const zero = (action: { device: string; partitionUUID: string }, context: ApplyContext): Promise<void> => zeroPartition(action.device, action.partitionUUID, (fraction) => context.onProgress?.(fraction));
+const zero = (action: { device: string; partitionUUID: string }, context: ApplyContext): Promise<void> =>
+  zeroPartition(action.device, action.partitionUUID, (fraction) => context.onProgress?.(fraction));
 
 const ADAPTERS: Adapters = {
   CreatePartition: createPartition,

@@ -58,7 +58,8 @@ export async function dmByName(name: string): Promise<string | null> {
 /** Throws Unsafe unless `device` is the window of this very member (I2: members by identity, never by name alone). */
 export async function assertWindow(device: string, partitionUUID: string): Promise<void> {
   const uuid = (await readAttribute(`${sysBlock(device)}/dm/uuid`)) ?? "";
-  if (parseWindowUUID(uuid)?.partitionUUID !== partitionUUID) throw new MeshStorError("Unsafe", `${device} is not the window of partition ${partitionUUID} (its identity is '${uuid}')`);
+  if (parseWindowUUID(uuid)?.partitionUUID !== partitionUUID)
+    throw new MeshStorError("Unsafe", `${device} is not the window of partition ${partitionUUID} (its identity is '${uuid}')`);
 }
 
 /** Kernel name of a member's window; throws Unsafe if there is none. */

@@ -8,7 +8,10 @@ const node = (script: string): string[] => [process.execPath, "-e", script];
 
 test("stdin, stdout, stderr and the exit code are passed on", async () => {
   const result = await run(node('process.stdin.pipe(process.stdout);process.stderr.write("two\\n");process.exitCode=3'), { deadlineMs: 10_000, stdin: "one" });
-  assert.deepEqual({ ...result, command: "", durationMs: 0, stdout: result.stdout.toString() }, { command: "", exitCode: 3, signal: null, timedOut: false, stranded: false, truncated: false, durationMs: 0, stdout: "one", stderr: "two\n" });
+  assert.deepEqual(
+    { ...result, command: "", durationMs: 0, stdout: result.stdout.toString() },
+    { command: "", exitCode: 3, signal: null, timedOut: false, stranded: false, truncated: false, durationMs: 0, stdout: "one", stderr: "two\n" },
+  );
   assert.equal(failure(result, [3]), null);
   assert.match(failure(result)!.message, /failed with exit code 3: two$/);
 });

@@ -56,7 +56,17 @@ export function run(argv: readonly string[], options: RunOptions): Promise<RunRe
     const finish = (exitCode: number | null, signal: string | null) => {
       clearTimeout(timer);
       const durationMs = Math.round(performance.now() - started);
-      resolve({ command, exitCode, signal, timedOut, stranded: left !== null, truncated: out.truncated() || err.truncated(), durationMs, stdout: out.bytes(), stderr: err.bytes().toString() });
+      resolve({
+        command,
+        exitCode,
+        signal,
+        timedOut,
+        stranded: left !== null,
+        truncated: out.truncated() || err.truncated(),
+        durationMs,
+        stdout: out.bytes(),
+        stderr: err.bytes().toString(),
+      });
     };
     const abandon = () => {
       left = stranded.add(command, options.lane ?? "");
@@ -118,7 +128,10 @@ export function describe(result: RunResult): string {
 }
 
 function lastWords(text: string): string {
-  const lines = text.split("\n").map((line) => line.trim()).filter((line) => line !== "");
+  const lines = text
+    .split("\n")
+    .map((line) => line.trim())
+    .filter((line) => line !== "");
   return lines.slice(-3).join("; ").slice(0, 500);
 }
 

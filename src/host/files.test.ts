@@ -19,7 +19,10 @@ test("attributes, directories and links; what is not there is null or empty", as
   await makeDir(join(dir, "d"));
   await makeLink("a", join(dir, "l"));
   await makeLink("a", join(dir, "l"));
-  assert.deepEqual([await readText(join(dir, "a")), await readLink(join(dir, "l")), await readLink(join(dir, "none")), (await listDir(dir)).toSorted(), await listDir(join(dir, "none"))], ["new", "a", null, ["a", "d", "l"], []]);
+  assert.deepEqual(
+    [await readText(join(dir, "a")), await readLink(join(dir, "l")), await readLink(join(dir, "none")), (await listDir(dir)).toSorted(), await listDir(join(dir, "none"))],
+    ["new", "a", null, ["a", "d", "l"], []],
+  );
   for (const path of ["l", "l"]) await removeLink(join(dir, path));
   for (const path of ["d", "d"]) await removeDir(join(dir, path));
   assert.deepEqual([await exists(join(dir, "d")), await exists(join(dir, "a"))], [false, true]);

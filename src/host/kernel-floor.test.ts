@@ -4,13 +4,30 @@ import { kernelRefusal, parseRelease } from "./kernel-floor.ts";
 import { compareVersions, TOOLS, toolRefusal } from "./tools.ts";
 
 test("kernels that are safe and kernels that are not", () => {
-  const releases = ["5.15.0-100-generic", "6.1.0-28-amd64", "6.8.0-60-generic", "6.11.10", "6.11.11", "6.11", "6.12.1", "6.12.2", "6.12.95+deb13-amd64", "6.12.0-55.9.1.el10_0.x86_64", "6.13.0-rc1", "7.2.12", "custom"];
+  const releases = [
+    "5.15.0-100-generic",
+    "6.1.0-28-amd64",
+    "6.8.0-60-generic",
+    "6.11.10",
+    "6.11.11",
+    "6.11",
+    "6.12.1",
+    "6.12.2",
+    "6.12.95+deb13-amd64",
+    "6.12.0-55.9.1.el10_0.x86_64",
+    "6.13.0-rc1",
+    "7.2.12",
+    "custom",
+  ];
   assert.deepEqual(
     releases.map((r) => kernelRefusal(r, false) === null),
     [false, false, false, false, true, false, false, true, true, true, true, true, false],
   );
   assert.equal(kernelRefusal("5.15.0", true), null);
-  assert.deepEqual([parseRelease("6.12.95+deb13-amd64"), parseRelease("6.13-rc1"), parseRelease("x")], [{ major: 6, minor: 12, patch: 95 }, { major: 6, minor: 13, patch: 0 }, null]);
+  assert.deepEqual(
+    [parseRelease("6.12.95+deb13-amd64"), parseRelease("6.13-rc1"), parseRelease("x")],
+    [{ major: 6, minor: 12, patch: 95 }, { major: 6, minor: 13, patch: 0 }, null],
+  );
 });
 
 test("versions of the tools, as Debian 13 prints them", () => {
@@ -28,8 +45,17 @@ test("versions of the tools, as Debian 13 prints them", () => {
     dd: "dd (coreutils) 9.7",
     stat: "stat (GNU coreutils) 9.7",
   };
-  assert.deepEqual(TOOLS.map((tool) => toolRefusal(tool, said[tool.name] ?? null)), TOOLS.map(() => null));
+  assert.deepEqual(
+    TOOLS.map((tool) => toolRefusal(tool, said[tool.name] ?? null)),
+    TOOLS.map(() => null),
+  );
   const mdadm = TOOLS.find((tool) => tool.name === "mdadm")!;
-  assert.deepEqual([toolRefusal(mdadm, null), toolRefusal(mdadm, "mdadm - v4.1"), toolRefusal(mdadm, "?")], ["mdadm is missing (package mdadm)", "mdadm is 4.1, at least 4.2 is needed (package mdadm)", "mdadm does not say its version"]);
-  assert.deepEqual([compareVersions("2.9", "2.36") < 0, compareVersions("2.36.1", "2.36") > 0, compareVersions("1.02.205", "1.2.175") > 0, compareVersions("4.2", "4.2")], [true, true, true, 0]);
+  assert.deepEqual(
+    [toolRefusal(mdadm, null), toolRefusal(mdadm, "mdadm - v4.1"), toolRefusal(mdadm, "?")],
+    ["mdadm is missing (package mdadm)", "mdadm is 4.1, at least 4.2 is needed (package mdadm)", "mdadm does not say its version"],
+  );
+  assert.deepEqual(
+    [compareVersions("2.9", "2.36") < 0, compareVersions("2.36.1", "2.36") > 0, compareVersions("1.02.205", "1.2.175") > 0, compareVersions("4.2", "4.2")],
+    [true, true, true, 0],
+  );
 });

@@ -30,7 +30,15 @@ const uuid = (n: number): string => `${String(n).padStart(8, "0")}-aaaa-4bbb-8cc
 /** A local drive as PCIe shows it (no multipath), one import behind a hidden path device, and an export. */
 function machine(): void {
   put("proc/sys/kernel/random/boot_id", "b-o-o-t");
-  disk("nvme0n1", { nsid: "1", "queue/logical_block_size": "512", "queue/write_zeroes_max_bytes": "131072", "device/serial": "S1  ", "device/model": "Fast", "device/subsysnqn": "nqn.maker:S1", "device/transport": "pcie" });
+  disk("nvme0n1", {
+    nsid: "1",
+    "queue/logical_block_size": "512",
+    "queue/write_zeroes_max_bytes": "131072",
+    "device/serial": "S1  ",
+    "device/model": "Fast",
+    "device/subsysnqn": "nqn.maker:S1",
+    "device/transport": "pcie",
+  });
   put("sys/class/nvme/nvme0/subsysnqn", "nqn.maker:S1");
   put("sys/class/nvme/nvme0/state", "live");
   put("sys/class/nvme/nvme0/transport", "pcie");
@@ -61,7 +69,16 @@ function window(name: string, member: string, epoch: number, below: string | nul
 }
 
 function mirror(md: string, members: string[], holder: string): void {
-  const attributes = { array_state: "active", uuid: uuid(77), raid_disks: "2", degraded: "1", sync_action: "recover", sync_completed: "1024 / 2048", sync_speed: "5000", "bitmap/location": "+8" };
+  const attributes = {
+    array_state: "active",
+    uuid: uuid(77),
+    raid_disks: "2",
+    degraded: "1",
+    sync_action: "recover",
+    sync_completed: "1024 / 2048",
+    sync_speed: "5000",
+    "bitmap/location": "+8",
+  };
   disk(md, Object.fromEntries(Object.entries(attributes).map(([key, value]) => [`md/${key}`, value])));
   members.forEach((m, slot) => {
     put(`sys/block/${md}/slaves/${m}`, "");
@@ -98,34 +115,59 @@ test("a machine with one drive, one import and one export", async () => {
   put("proc/self/mountinfo", "40 36 254:5 / /stage rw - xfs /dev/mapper/meshstor-v1 rw\n41 36 0:5 / /proc rw - proc proc rw");
   link("sys/dev/block/254:5", "../../devices/virtual/block/dm-5");
   const s = await observeHost();
-  assert.deepEqual({ ...s, takenAtMs: 0 }, {
-    bootID: "b-o-o-t",
-    takenAtMs: 0,
-    drives: [{ id: "S1:1", device: "nvme0n1", model: "Fast", serial: "S1", sizeBytes: 1_048_576, sectorSize: 512, readOnly: false, writeZeroes: true }],
-    partitions: [],
-    exports: [{ nqn, partitionUUID: uuid(5), epoch: 4, attach: 1, devicePath: "/dev/nvme0n1p1", enabled: true, allowedHosts: [hostNQN("u")], ports: ["20250"] }],
-    connections: [{ controller: "nvme11", nqn: exportNQN({ partitionUUID: uuid(1), epoch: 3, attach: 2 }), partitionUUID: uuid(1), epoch: 3, attach: 2, state: "connecting", device: "nvme501n1", sizeBytes: 1_048_576, inflight: 3, completed: 16 }],
-    windows: [
-      { device: "dm-3", name: `msmember-${uuid(1001)}`, partitionUUID: uuid(1001), epoch: 3, below: null, sizeBytes: 1_048_576, suspended: false },
-      { device: "dm-4", name: `msmember-${uuid(1)}`, partitionUUID: uuid(1), epoch: 3, below: "nvme501n1", sizeBytes: 1_048_576, suspended: false },
-    ],
-    mirrors: [
-      {
-        device: "md_ms1", arrayUUID: uuid(77), arrayState: "active", raidDisks: 2, degraded: 1, syncAction: "recover", syncCompleted: { done: 1024, total: 2048 }, syncSpeedKiB: 5000, hasBitmap: true, sizeBytes: 1_048_576,
-        members: [
-          { device: "dm-3", partitionUUID: uuid(1001), flags: ["in_sync"], slot: 0 },
-          { device: "dm-4", partitionUUID: uuid(1), flags: ["spare", "write_mostly"], slot: null },
-        ],
-        holders: ["dm-5"],
-      },
-    ],
-    volumeDevices: [{ device: "dm-5", name: "meshstor-v1", volumeUID: "vol1", sizeBytes: 1_048_576, below: ["md_ms1"], suspended: false }],
-    mounts: [
-      { target: "/stage", device: "dm-5", fsType: "xfs", readOnly: false, root: "/" },
-      { target: "/proc", device: "", fsType: "proc", readOnly: false, root: "/" },
-    ],
-    stranded: 0,
-  });
+  assert.deepEqual(
+    { ...s, takenAtMs: 0 },
+    {
+      bootID: "b-o-o-t",
+      takenAtMs: 0,
+      drives: [{ id: "S1:1", device: "nvme0n1", model: "Fast", serial: "S1", sizeBytes: 1_048_576, sectorSize: 512, readOnly: false, writeZeroes: true }],
+      partitions: [],
+      exports: [{ nqn, partitionUUID: uuid(5), epoch: 4, attach: 1, devicePath: "/dev/nvme0n1p1", enabled: true, allowedHosts: [hostNQN("u")], ports: ["20250"] }],
+      connections: [
+        {
+          controller: "nvme11",
+          nqn: exportNQN({ partitionUUID: uuid(1), epoch: 3, attach: 2 }),
+          partitionUUID: uuid(1),
+          epoch: 3,
+          attach: 2,
+          state: "connecting",
+          device: "nvme501n1",
+          sizeBytes: 1_048_576,
+          inflight: 3,
+          completed: 16,
+        },
+      ],
+      windows: [
+        { device: "dm-3", name: `msmember-${uuid(1001)}`, partitionUUID: uuid(1001), epoch: 3, below: null, sizeBytes: 1_048_576, suspended: false },
+        { device: "dm-4", name: `msmember-${uuid(1)}`, partitionUUID: uuid(1), epoch: 3, below: "nvme501n1", sizeBytes: 1_048_576, suspended: false },
+      ],
+      mirrors: [
+        {
+          device: "md_ms1",
+          arrayUUID: uuid(77),
+          arrayState: "active",
+          raidDisks: 2,
+          degraded: 1,
+          syncAction: "recover",
+          syncCompleted: { done: 1024, total: 2048 },
+          syncSpeedKiB: 5000,
+          hasBitmap: true,
+          sizeBytes: 1_048_576,
+          members: [
+            { device: "dm-3", partitionUUID: uuid(1001), flags: ["in_sync"], slot: 0 },
+            { device: "dm-4", partitionUUID: uuid(1), flags: ["spare", "write_mostly"], slot: null },
+          ],
+          holders: ["dm-5"],
+        },
+      ],
+      volumeDevices: [{ device: "dm-5", name: "meshstor-v1", volumeUID: "vol1", sizeBytes: 1_048_576, below: ["md_ms1"], suspended: false }],
+      mounts: [
+        { target: "/stage", device: "dm-5", fsType: "xfs", readOnly: false, root: "/" },
+        { target: "/proc", device: "", fsType: "proc", readOnly: false, root: "/" },
+      ],
+      stranded: 0,
+    },
+  );
   assert.deepEqual([await controllersLive(["nvme0"]), await controllersLive(["nvme0", "nvme11"]), await controllersLive(["nvme99"])], [true, false, false]);
 });
 

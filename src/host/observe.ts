@@ -38,10 +38,7 @@ export async function observeHost(): Promise<HostSnapshot> {
     observeConnections(),
     observeMounts(),
   ]);
-  const [partitions, mirrors] = await Promise.all([
-    Promise.all(drives.map(observePartitions)),
-    observeMirrors(block.filter(isArray), mapper.windows, mapper.volumeDevices),
-  ]);
+  const [partitions, mirrors] = await Promise.all([Promise.all(drives.map(observePartitions)), observeMirrors(block.filter(isArray), mapper.windows, mapper.volumeDevices)]);
   return { bootID: bootID ?? "", takenAtMs, drives, partitions: partitions.flat(), exports, connections, ...mapper, mirrors, mounts, stranded: stranded.count };
 }
 

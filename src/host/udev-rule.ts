@@ -85,7 +85,11 @@ export function proveUdevRule(): Promise<void> {
       const device = await dmByName(PROBE);
       const number = device === null ? null : await numberOf(device);
       const seen = await poll(15_000, 100, async () => ((await readText(`/run/udev/data/b${number}`).catch(() => "")).includes("E:MESHSTOR=below") ? true : null));
-      if (!seen) throw new MeshStorError("HostUnsuitable", `udev on this host does not follow ${RULE_FILE}: its record of ${device ?? PROBE} lacks MESHSTOR=below; host tools could start our arrays`);
+      if (!seen)
+        throw new MeshStorError(
+          "HostUnsuitable",
+          `udev on this host does not follow ${RULE_FILE}: its record of ${device ?? PROBE} lacks MESHSTOR=below; host tools could start our arrays`,
+        );
     } finally {
       await removeProbe().catch((error: unknown) => void asMeshStorError(error));
     }

@@ -66,7 +66,12 @@ for (const action of request.actions ?? []) {
   done.push(await apply(action, request.nodeUID));
   if (done.at(-1)!.error !== null) break;
 }
-const check = request.check ? await checkHost().then(() => null, (error: unknown) => asMeshStorError(error).message) : null;
+const check = request.check
+  ? await checkHost().then(
+      () => null,
+      (error: unknown) => asMeshStorError(error).message,
+    )
+  : null;
 await observeHost();
 const started = performance.now();
 const snapshot = await observeHost();
@@ -80,7 +85,14 @@ const response: Response = {
   observeMs,
   tables,
   labels,
-  metadata: metadata.map((m) => ({ events: String(m.superblock.events), role: m.superblock.role, chunkBytes: m.header.chunkBytes, dirty: m.dirty, logicalBlockSize: m.superblock.logicalBlockSize, hasBadBlockLog: m.superblock.hasBadBlockLog })),
+  metadata: metadata.map((m) => ({
+    events: String(m.superblock.events),
+    role: m.superblock.role,
+    chunkBytes: m.header.chunkBytes,
+    dirty: m.dirty,
+    logicalBlockSize: m.superblock.logicalBlockSize,
+    hasBadBlockLog: m.superblock.hasBadBlockLog,
+  })),
   usage: request.usage ? await filesystemUsage(request.usage) : null,
   check,
 };

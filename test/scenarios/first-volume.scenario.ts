@@ -12,7 +12,10 @@ const GiB = 1024 ** 3;
 let world: World;
 
 before(async () => {
-  const drives = [{ size: 2 * GiB, prefill: 0xa5 }, { size: 2 * GiB, prefill: 0xa5 }];
+  const drives = [
+    { size: 2 * GiB, prefill: 0xa5 },
+    { size: 2 * GiB, prefill: 0xa5 },
+  ];
   world = await World.up({ nodes: ["n1", "n2", "n3"].map((name) => ({ name, drives })) });
 });
 after(() => world?.down());
@@ -20,7 +23,10 @@ after(() => world?.down());
 test("drives are registered with their facts", async () => {
   const devices = await world.devices();
   const facts = devices.map((d) => `${d.metadata.name} ${d.status?.device.replace(/\d+n/, "Xn")} ${d.status?.sectorSize} ${d.status?.health}`).sort();
-  assert.deepEqual(facts, ["n1", "n2", "n3"].flatMap((n) => [0, 1].map((i) => `${n}-lab-${n}-${i} nvmeXn1 512 Usable`)));
+  assert.deepEqual(
+    facts,
+    ["n1", "n2", "n3"].flatMap((n) => [0, 1].map((i) => `${n}-lab-${n}-${i} nvmeXn1 512 Usable`)),
+  );
 });
 
 for (const copies of [1, 2, 3]) {
@@ -47,15 +53,22 @@ for (const copies of [1, 2, 3]) {
     );
     assert.equal(await guest.sh(`findmnt -no FSTYPE ${path}`), "xfs");
     const running = (await world.volume(id))!;
-    for (const p of recorded(running)) assert.match(await label(world.lab.guest(p.nodeID), p.partitionUUID), new RegExp(running.metadata.uid!), "every member carries the volume's label");
+    for (const p of recorded(running))
+      assert.match(await label(world.lab.guest(p.nodeID), p.partitionUUID), new RegExp(running.metadata.uid!), "every member carries the volume's label");
     for (const p of recorded(running).filter((r) => r.nodeID !== home)) {
       const nqn = `nqn.2025-12.io.meshstor:${p.partitionUUID}:e1:a1`;
-      const hosts = await world.lab.guest(p.nodeID).sh(`ls /sys/kernel/config/nvmet/subsystems/${nqn}/allowed_hosts; cat /sys/kernel/config/nvmet/subsystems/${nqn}/attr_allow_any_host`);
+      const hosts = await world.lab
+        .guest(p.nodeID)
+        .sh(`ls /sys/kernel/config/nvmet/subsystems/${nqn}/allowed_hosts; cat /sys/kernel/config/nvmet/subsystems/${nqn}/attr_allow_any_host`);
       assert.match(hosts, /^nqn\.2014-08\.org\.nvmexpress:uuid:[0-9a-f-]{36}\n0$/, "exported to exactly one host");
     }
 
     await world.node(home).unmount(id);
-    assert.deepEqual((await traces(guest)).filter((t) => !t.startsWith("partition")), [], "nothing but the partition is left on the pod's node");
+    assert.deepEqual(
+      (await traces(guest)).filter((t) => !t.startsWith("partition")),
+      [],
+      "nothing but the partition is left on the pod's node",
+    );
     const stopped = (await world.volume(id))!;
     assert.equal(stopped.status!.lastStop, "Clean");
     const sums = await Promise.all(recorded(stopped).map((p) => dataChecksum(world.lab.guest(p.nodeID), p)));

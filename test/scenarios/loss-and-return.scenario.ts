@@ -57,7 +57,10 @@ async function loseAndReturn(fault: () => Promise<void>, heal: () => Promise<voi
 }
 
 test("provider loses power under load and returns", async (t) => {
-  const pause = await loseAndReturn(() => world.powerOff(provider), () => world.powerOn(provider));
+  const pause = await loseAndReturn(
+    () => world.powerOff(provider),
+    () => world.powerOn(provider),
+  );
   t.diagnostic(`longest pause ${pause} ms`);
 });
 

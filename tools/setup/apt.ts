@@ -46,7 +46,12 @@ async function install(names: readonly string[]): Promise<void> {
 async function missingPackages(names: readonly string[]): Promise<string[]> {
   const format = "${Package} ${db:Status-Status}\\n";
   const out = await run(["sh", "-c", 'dpkg-query -W -f "$0" "$@" 2>/dev/null || true', format, ...names]);
-  const installed = new Set(out.split("\n").filter((line) => line.endsWith(" installed")).map((line) => line.split(" ")[0]));
+  const installed = new Set(
+    out
+      .split("\n")
+      .filter((line) => line.endsWith(" installed"))
+      .map((line) => line.split(" ")[0]),
+  );
   return names.filter((name) => !installed.has(name));
 }
 
@@ -65,7 +70,10 @@ async function refreshAndReadMirror(): Promise<Mirror | undefined> {
 async function readMirror(): Promise<Mirror | undefined> {
   const format = "$(REPO_URI)|$(RELEASE)|$(COMPONENT)|$(ORIGIN)";
   const out = await run(["apt-get", "indextargets", "--format", format, "Created-By: Packages"], { env: ENV });
-  const rows = out.trim().split("\n").map((line) => line.split("|"));
+  const rows = out
+    .trim()
+    .split("\n")
+    .map((line) => line.split("|"));
   // The release's own suite is a bare name: "bookworm", not "bookworm-updates".
   const base = rows.find(([, release, component, origin]) => /^[a-z]+$/.test(release ?? "") && component === "main" && origin === "Debian");
   if (base === undefined) return undefined;
@@ -84,11 +92,7 @@ export type PackageChoice = (options: readonly string[]) => Promise<readonly str
  * Downloads packages of other suites and unpacks them (no scripts are run) into `into`.
  * @returns the version of each package, by name.
  */
-export async function unpackFromSuites(
-  suites: readonly string[],
-  packages: readonly string[] | PackageChoice,
-  into: string,
-): Promise<Map<string, string>> {
+export async function unpackFromSuites(suites: readonly string[], packages: readonly string[] | PackageChoice, into: string): Promise<Map<string, string>> {
   const dir = join(into, ".apt");
   const options = await suiteConfiguration(dir, suites);
   const debs = join(dir, "debs");

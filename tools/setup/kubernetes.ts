@@ -62,8 +62,7 @@ export async function ensureKubernetesBinaries<P extends KubernetesProgram>(name
       recipe: [...pins, flags],
       describe: `${name} ${version}: building from Go modules`,
       expected: BUILD_TIMES[name],
-      build: (building) =>
-        buildProgram({ moduleDir, package: `k8s.io/kubernetes/cmd/${name}`, linkFlags: flags, output: join(building, name) }),
+      build: (building) => buildProgram({ moduleDir, package: `k8s.io/kubernetes/cmd/${name}`, linkFlags: flags, output: join(building, name) }),
     });
     paths[name] = join(dir, name);
   }

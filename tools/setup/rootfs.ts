@@ -13,8 +13,26 @@ import type { ResultPaths, SetupStep } from "./step.ts";
 const SUITE = "trixie";
 
 const PACKAGES = [
-  "udev", "kmod", "mdadm", "nvme-cli", "xfsprogs", "e2fsprogs", "gdisk", "fdisk", "dmsetup", "util-linux", "mount",
-  "iproute2", "nftables", "fio", "procps", "psmisc", "busybox", "ca-certificates", "strace", "less",
+  "udev",
+  "kmod",
+  "mdadm",
+  "nvme-cli",
+  "xfsprogs",
+  "e2fsprogs",
+  "gdisk",
+  "fdisk",
+  "dmsetup",
+  "util-linux",
+  "mount",
+  "iproute2",
+  "nftables",
+  "fio",
+  "procps",
+  "psmisc",
+  "busybox",
+  "ca-certificates",
+  "strace",
+  "less",
 ];
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
@@ -87,9 +105,14 @@ async function debootstrap(into: string): Promise<void> {
   await ensurePackages(["mmdebstrap", "debian-archive-keyring"]);
   const list = join(into, "packages.txt");
   const command = [
-    "nice", "mmdebstrap", ...MMDEBSTRAP, `--include=${PACKAGES.join(",")}`,
+    "nice",
+    "mmdebstrap",
+    ...MMDEBSTRAP,
+    `--include=${PACKAGES.join(",")}`,
     `--customize-hook=chroot "$1" dpkg-query -W >${list}`,
-    SUITE, join(into, "debian.tar"), sourceLine(await debianMirror(), SUITE),
+    SUITE,
+    join(into, "debian.tar"),
+    sourceLine(await debianMirror(), SUITE),
   ];
   await run(command, { logPath: join(into, "mmdebstrap.log") });
 }

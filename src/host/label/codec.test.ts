@@ -6,7 +6,10 @@ import { encodeLabel, LABEL_BYTES, parseLabel } from "./codec.ts";
 import { mayStamp } from "./rules.ts";
 
 const label: Label = { v: 1, volume: "0b7c4c5e-1111-4222-8333-944444444444", member: "11111111-aaaa-4bbb-8ccc-000000000001", mirror: 0, epoch: 7, generation: 12 };
-const labels = fc.record({ v: fc.constant(1 as const), volume: fc.uuid(), member: fc.uuid(), mirror: fc.nat(15), epoch: fc.maxSafeNat(), generation: fc.maxSafeNat() }, { noNullPrototype: true });
+const labels = fc.record(
+  { v: fc.constant(1 as const), volume: fc.uuid(), member: fc.uuid(), mirror: fc.nat(15), epoch: fc.maxSafeNat(), generation: fc.maxSafeNat() },
+  { noNullPrototype: true },
+);
 
 test("a label reads back as it was written, and fits one sector", () => {
   fc.assert(
@@ -40,7 +43,8 @@ test("no block of bytes makes the parser throw", () => {
 });
 
 test("what may be written over what", () => {
-  const over = (found: Partial<Label>, next: Partial<Label>, atStart: boolean) => mayStamp({ kind: "label", label: { ...label, ...found } }, { ...label, ...next }, atStart)?.code ?? null;
+  const over = (found: Partial<Label>, next: Partial<Label>, atStart: boolean) =>
+    mayStamp({ kind: "label", label: { ...label, ...found } }, { ...label, ...next }, atStart)?.code ?? null;
   const table = [
     over({}, { epoch: 8, generation: 1 }, true),
     over({}, {}, true),

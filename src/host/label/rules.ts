@@ -20,8 +20,13 @@ export function mayStamp(found: LabelReading, next: Label, atStart: boolean, rec
   const { label } = found;
   if (label.volume !== next.volume || label.member !== next.member || label.mirror !== next.mirror)
     return { code: "ForeignContent", message: `partition ${next.member} carries the label of partition ${label.member}, mirror ${label.mirror}, of volume ${label.volume}` };
-  const newer = atStart ? label.epoch >= next.epoch || label.generation > recordGeneration : label.epoch > next.epoch || (label.epoch === next.epoch && label.generation > next.generation);
+  const newer = atStart
+    ? label.epoch >= next.epoch || label.generation > recordGeneration
+    : label.epoch > next.epoch || (label.epoch === next.epoch && label.generation > next.generation);
   if (!newer) return null;
   const said = `epoch ${label.epoch}, generation ${label.generation}`;
-  return { code: "RecordOlderThanLabel", message: `the label of partition ${next.member} says ${said}, the record epoch ${next.epoch}, generation ${atStart ? recordGeneration : next.generation}` };
+  return {
+    code: "RecordOlderThanLabel",
+    message: `the label of partition ${next.member} says ${said}, the record epoch ${next.epoch}, generation ${atStart ? recordGeneration : next.generation}`,
+  };
 }

@@ -47,7 +47,10 @@ test("bits on disk become chunk numbers, and only those that count", () => {
       const reading = parseBitmapHeader(raw);
       assert.ok(reading.ok);
       assert.equal(reading.header.bits, bits);
-      assert.deepEqual(dirtyChunks(raw, reading.header), list.filter((chunk) => chunk < bits));
+      assert.deepEqual(
+        dirtyChunks(raw, reading.header),
+        list.filter((chunk) => chunk < bits),
+      );
       assert.ok(bitmapBytes(reading.header) % 4096 === 0 && bitmapBytes(reading.header) >= BITMAP_HEADER + bits / 8);
     }),
   );
@@ -57,23 +60,38 @@ test("the union holds both, sorted and once; what is missing is named", () => {
   fc.assert(
     fc.property(chunkLists, chunkLists, (a, b) => {
       const both = union(a, b);
-      assert.deepEqual(both, [...new Set([...a, ...b])].toSorted((x, y) => x - y));
+      assert.deepEqual(
+        both,
+        [...new Set([...a, ...b])].toSorted((x, y) => x - y),
+      );
       assert.deepEqual(missingFrom(both, a), []);
-      assert.deepEqual(missingFrom(a, both), b.filter((chunk) => !a.includes(chunk)));
+      assert.deepEqual(
+        missingFrom(a, both),
+        b.filter((chunk) => !a.includes(chunk)),
+      );
     }),
     { numRuns: 30 },
   );
 });
 
 test("a clustered or lockless bitmap, a strange chunk size or no bitmap at all is refused", () => {
-  const reasons = [parseBitmapHeader(Buffer.alloc(4096)), parseBitmapHeader(header(65_536, 1 << 20, 5)), parseBitmapHeader(header(65_536, 1 << 20, 6)), parseBitmapHeader(header(60_000, 1 << 20)), parseBitmapHeader(header(65_536, 0))];
-  assert.deepEqual(reasons.map((r) => (r.ok ? "ok" : r.reason)), [
-    "there is no MD bitmap",
-    "MD bitmap of version 5",
-    "MD bitmap of version 6",
-    "MD bitmap with chunks of 60000 bytes over 1048576 bytes",
-    "MD bitmap with chunks of 65536 bytes over 0 bytes",
-  ]);
+  const reasons = [
+    parseBitmapHeader(Buffer.alloc(4096)),
+    parseBitmapHeader(header(65_536, 1 << 20, 5)),
+    parseBitmapHeader(header(65_536, 1 << 20, 6)),
+    parseBitmapHeader(header(60_000, 1 << 20)),
+    parseBitmapHeader(header(65_536, 0)),
+  ];
+  assert.deepEqual(
+    reasons.map((r) => (r.ok ? "ok" : r.reason)),
+    [
+      "there is no MD bitmap",
+      "MD bitmap of version 5",
+      "MD bitmap of version 6",
+      "MD bitmap with chunks of 60000 bytes over 1048576 bytes",
+      "MD bitmap with chunks of 65536 bytes over 0 bytes",
+    ],
+  );
 });
 
 test("a bitmap that was cut short is an error, never a clean one", () => {

@@ -33,7 +33,8 @@ export function parseBitmapHeader(block: Buffer): BitmapReading {
   if (block.readUInt32LE(4) !== VERSION) return { ok: false, reason: `MD bitmap of version ${block.readUInt32LE(4)}` };
   const chunkBytes = block.readUInt32LE(52);
   const syncBytes = Number(block.readBigUInt64LE(40)) * 512;
-  if (chunkBytes < 4096 || (chunkBytes & (chunkBytes - 1)) !== 0 || syncBytes === 0) return { ok: false, reason: `MD bitmap with chunks of ${chunkBytes} bytes over ${syncBytes} bytes` };
+  if (chunkBytes < 4096 || (chunkBytes & (chunkBytes - 1)) !== 0 || syncBytes === 0)
+    return { ok: false, reason: `MD bitmap with chunks of ${chunkBytes} bytes over ${syncBytes} bytes` };
   const header = {
     arrayUUID: uuidOf(block, 8),
     events: block.readBigUInt64LE(24),

@@ -39,10 +39,24 @@ function createArguments(device: string, action: CreateMirror, windows: { device
   const vacant = Array.from({ length: action.slots - windows.length }, () => "missing");
   const mark = remote.length > 0 ? ["--write-mostly"] : [];
   return [
-    "--create", newPath(device), "--run", "--metadata=1.2", "--level=1", `--raid-devices=${action.slots}`, "--assume-clean",
-    "--bitmap=internal", `--bitmap-chunk=${action.bitmapChunkBytes / 1024}K`, `--data-offset=${MD_DATA_OFFSET / 1024}K`,
-    `--size=${action.sizeBytes / 1024}K`, "--homehost=any", `--name=${action.name}`, `--uuid=${mdadmUUID(action.arrayUUID)}`,
-    ...local, ...mark, ...remote, ...vacant,
+    "--create",
+    newPath(device),
+    "--run",
+    "--metadata=1.2",
+    "--level=1",
+    `--raid-devices=${action.slots}`,
+    "--assume-clean",
+    "--bitmap=internal",
+    `--bitmap-chunk=${action.bitmapChunkBytes / 1024}K`,
+    `--data-offset=${MD_DATA_OFFSET / 1024}K`,
+    `--size=${action.sizeBytes / 1024}K`,
+    "--homehost=any",
+    `--name=${action.name}`,
+    `--uuid=${mdadmUUID(action.arrayUUID)}`,
+    ...local,
+    ...mark,
+    ...remote,
+    ...vacant,
   ];
 }
 
@@ -63,12 +77,21 @@ async function dropLogicalBlockSize(device: string, arrayUUID: string, windows: 
   if (first.ok && first.superblock.logicalBlockSize === 0) return;
   await stopArray(device);
   for (const w of windows) await clearLogicalBlockSize(w.device);
-  await assembleOn(device, arrayUUID, windows.map((w) => w.device));
+  await assembleOn(
+    device,
+    arrayUUID,
+    windows.map((w) => w.device),
+  );
 }
 
 async function verify(device: string, action: CreateMirror, windows: { device: string; local: boolean }[]): Promise<void> {
   const state = await runningArray(device);
-  checkArray(device, state, action.arrayUUID, windows.map((w) => w.device));
+  checkArray(
+    device,
+    state,
+    action.arrayUUID,
+    windows.map((w) => w.device),
+  );
   if (state.raidDisks !== action.slots) throw new MeshStorError("Unsafe", `array ${device} has ${state.raidDisks} slots, wanted ${action.slots}`);
   for (const w of windows) await checkMember(w.device, action.arrayUUID);
   const size = await sizeOf(device);

@@ -23,8 +23,23 @@ test("superblocks of real members", () => {
   assert.deepEqual(
     { ...survivor, deviceUUID: "" },
     {
-      arrayUUID: ARRAY, deviceUUID: "", name: "any:vol-m0", features: 1, level: 1, sizeBytes: 100 * MiB, raidDisks: 2, bitmapOffset: 8192, dataOffset: 7 * MiB, dataSize: 193 * MiB,
-      events: 7n, writeMostly: false, failFast: false, hasBadBlockLog: false, logicalBlockSize: 0, role: 0, deviceNumber: 0,
+      arrayUUID: ARRAY,
+      deviceUUID: "",
+      name: "any:vol-m0",
+      features: 1,
+      level: 1,
+      sizeBytes: 100 * MiB,
+      raidDisks: 2,
+      bitmapOffset: 8192,
+      dataOffset: 7 * MiB,
+      dataSize: 193 * MiB,
+      events: 7n,
+      writeMostly: false,
+      failFast: false,
+      hasBadBlockLog: false,
+      logicalBlockSize: 0,
+      role: 0,
+      deviceNumber: 0,
     },
   );
   assert.deepEqual([left.arrayUUID, left.role, left.writeMostly, left.events < survivor.events, hasUnknownPadding(LEFT)], [ARRAY, 1, true, true, false]);
@@ -33,7 +48,16 @@ test("superblocks of real members", () => {
 test("the bitmap of a real survivor", () => {
   const reading = parseBitmapHeader(BITMAP);
   assert.ok(reading.ok);
-  assert.deepEqual(reading.header, { arrayUUID: ARRAY, events: 7n, eventsCleared: reading.header.eventsCleared, syncBytes: 100 * MiB, state: 0, chunkBytes: MiB, writeBehind: 0, bits: 100 });
+  assert.deepEqual(reading.header, {
+    arrayUUID: ARRAY,
+    events: 7n,
+    eventsCleared: reading.header.eventsCleared,
+    syncBytes: 100 * MiB,
+    state: 0,
+    chunkBytes: MiB,
+    writeBehind: 0,
+    bits: 100,
+  });
   assert.deepEqual(dirtyChunks(BITMAP, reading.header), [3, 4, 78]);
 });
 

@@ -63,7 +63,10 @@ export async function readMember(array: string, device: string): Promise<MemberS
 
 /** `in_sync,write_mostly` as a list (md.c, state_show). */
 export function parseFlags(text: string): string[] {
-  return text.split(",").map((flag) => flag.trim()).filter((flag) => flag !== "");
+  return text
+    .split(",")
+    .map((flag) => flag.trim())
+    .filter((flag) => flag !== "");
 }
 
 /** Kernel name of the running array with this UUID, else null. */

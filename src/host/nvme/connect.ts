@@ -42,9 +42,18 @@ export async function connect(action: Extract<HostAction, { kind: "Connect" }>, 
 /** The command line; exported for its test. */
 export function connectArguments(action: { nqn: string; address: string; port: number }, nodeUID: string, cpus = availableParallelism()): string[] {
   return [
-    "nvme", "connect", "--transport=tcp", `--traddr=${action.address}`, `--trsvcid=${action.port}`, `--nqn=${action.nqn}`,
-    `--hostnqn=${hostNQN(nodeUID)}`, `--hostid=${nodeUID}`,
-    "--ctrl-loss-tmo=-1", `--reconnect-delay=${RECONNECT_DELAY_S}`, `--keep-alive-tmo=${KEEP_ALIVE_S}`, `--nr-io-queues=${Math.min(cpus, 4)}`,
+    "nvme",
+    "connect",
+    "--transport=tcp",
+    `--traddr=${action.address}`,
+    `--trsvcid=${action.port}`,
+    `--nqn=${action.nqn}`,
+    `--hostnqn=${hostNQN(nodeUID)}`,
+    `--hostid=${nodeUID}`,
+    "--ctrl-loss-tmo=-1",
+    `--reconnect-delay=${RECONNECT_DELAY_S}`,
+    `--keep-alive-tmo=${KEEP_ALIVE_S}`,
+    `--nr-io-queues=${Math.min(cpus, 4)}`,
   ];
 }
 

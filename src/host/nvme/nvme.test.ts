@@ -7,9 +7,18 @@ import { headOf, parseState } from "./sysfs.ts";
 test("a connection is made so that the kernel neither gives up nor reconnects (Z6, Z7)", () => {
   const uid = "99999999-0000-4000-8000-000000000001";
   assert.deepEqual(connectArguments({ nqn: "nqn.x", address: "fd00::2", port: 4420 }, uid, 16), [
-    "nvme", "connect", "--transport=tcp", "--traddr=fd00::2", "--trsvcid=4420", "--nqn=nqn.x",
-    `--hostnqn=nqn.2014-08.org.nvmexpress:uuid:${uid}`, `--hostid=${uid}`,
-    "--ctrl-loss-tmo=-1", "--reconnect-delay=2147000", "--keep-alive-tmo=2", "--nr-io-queues=4",
+    "nvme",
+    "connect",
+    "--transport=tcp",
+    "--traddr=fd00::2",
+    "--trsvcid=4420",
+    "--nqn=nqn.x",
+    `--hostnqn=nqn.2014-08.org.nvmexpress:uuid:${uid}`,
+    `--hostid=${uid}`,
+    "--ctrl-loss-tmo=-1",
+    "--reconnect-delay=2147000",
+    "--keep-alive-tmo=2",
+    "--nr-io-queues=4",
   ]);
   assert.ok(RECONNECT_DELAY_S * 1000 <= 2 ** 31 - 1, "fits an int at HZ=1000");
 });

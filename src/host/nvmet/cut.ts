@@ -50,7 +50,7 @@ async function removeControllers(nqn: string): Promise<void> {
   if (!shown) await relink(nqn, ports);
   for (const port of ports) await unlinkFromPort(nqn, port);
   if (!shown) return;
-  const none = await poll(CONTROLLERS_MS, 50, async () => ((await controllersOf(nqn)) ?? []).length === 0 ? true : null);
+  const none = await poll(CONTROLLERS_MS, 50, async () => (((await controllersOf(nqn)) ?? []).length === 0 ? true : null));
   if (none) return;
   throw new MeshStorError("CommandTimedOut", `controllers ${((await controllersOf(nqn)) ?? []).join(", ")} of ${nqn} are still there after the export left its ports`);
 }

@@ -18,7 +18,8 @@ type CreateExport = Extract<HostAction, { kind: "CreateExport" }>;
  * partition is used otherwise, ForeignContent if it is not ours.
  */
 export async function createExport(action: CreateExport): Promise<void> {
-  if (parseExportNQN(action.nqn)?.partitionUUID !== action.partitionUUID) throw new MeshStorError("Internal", `${action.nqn} is not an export of partition ${action.partitionUUID}`);
+  if (parseExportNQN(action.nqn)?.partitionUUID !== action.partitionUUID)
+    throw new MeshStorError("Internal", `${action.nqn} is not an export of partition ${action.partitionUUID}`);
   await assertPartition(action.device, action.partitionUUID);
   await assertUnused(action.device, action.nqn);
   await makeDir(subsystemDir(action.nqn));
