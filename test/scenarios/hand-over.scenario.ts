@@ -9,7 +9,7 @@ import { CsiError } from "../../lab/world/csi-client.ts";
 import { arrays, dataChecksum, recorded, traces, type ArrayFacts } from "../../lab/world/inspect.ts";
 import { createVolume, deleteVolume, untilHealthy } from "../../lab/world/volumes.ts";
 import { eventually } from "../../lab/world/wait.ts";
-import { VolumeWatch } from "../../lab/world/watch.ts";
+import { KubectlWatch, VolumeWatch } from "../../lab/world/watch.ts";
 import { checkRecords, Writer } from "../../lab/world/writer.ts";
 import { World } from "../../lab/world/world.ts";
 
@@ -137,14 +137,20 @@ test("one copy: [local, missing] before, both while it moves, [local, missing] a
   await world.node("n1").unmount(id);
   const file = `${await world.node("n3").mount(id)}/records`;
   const watch = await VolumeWatch.start(world, id, guest("n3"));
+  const shown = await KubectlWatch.start(world, ["get", "msvol", id]);
   await untilSettled(id, "n3", 1);
   const seen = await watch.stop();
+  shown.stop();
   neverFewer(seen, 1);
   assert.ok(seen.samples.some((s) => inSync(s[0]!) === 2) || seen.states.some((v) => recorded(v).length === 2), "both were in sync before the old one left");
   assert.deepEqual(
     [...new Set(seen.states.map((v) => v.status!.phase))].filter((p) => !["Synced", "Syncing", "Replacing", "Requested"].includes(p!)),
     [],
   );
+  // What the seeds show of a move.
+  assert.match(shown.text, /^NAME +PHASE +MDSTATE +SYNC +READY +DEGRADED +NODE +AGE\n/);
+  assert.match(shown.text, new RegExp(`^${id} +Syncing +recovering +\\d+\\.\\d% `, "m"));
+  assert.match(shown.text.trimEnd().split("\n").at(-1)!, new RegExp(`^${id} +Synced +active +1/1 +0 +n3 `));
   await checkRecords(world.lab, guest("n3"), file, records);
   await single("n3");
   assert.deepEqual(await traces(guest("n1")), [], "node n1 holds nothing of it any more");
