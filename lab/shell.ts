@@ -21,6 +21,6 @@ export async function openShell(lab: Lab, name: string, command: readonly string
 }
 
 function terminalCommand(): string {
-  const { rows = 24, columns = 80 } = process.stdout;
+  const { rows, columns } = process.stdout.isTTY ? process.stdout : { rows: 24, columns: 80 };
   return `stty rows ${rows} cols ${columns}; exec bash`;
 }

@@ -1,4 +1,5 @@
 /** Chooses the role (node or controller) and wires it; no logic of its own. */
+// oxlint-disable-next-line import/no-unassigned-import -- it only sets the environment, before anything else is loaded
 import "./threads.ts";
 import { Command } from "commander";
 import { asMeshStorError } from "./base/errors.ts";

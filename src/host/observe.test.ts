@@ -8,7 +8,7 @@ import { ROOTS } from "./files.ts";
 import { controllersLive, observeHost } from "./observe.ts";
 import { parseSyncCompleted } from "./observe-dm.ts";
 
-const before_ = { ...ROOTS };
+const rootsBefore = { ...ROOTS };
 let root = "";
 
 function put(path: string, text: string): void {
@@ -104,7 +104,7 @@ before(() => {
   Object.assign(ROOTS, { sys: `${root}/sys`, proc: `${root}/proc`, configfs: `${root}/sys/kernel/config`, debugfs: `${root}/debug`, dev: `${root}/dev` });
 });
 after(() => {
-  Object.assign(ROOTS, before_);
+  Object.assign(ROOTS, rootsBefore);
   rmSync(root, { recursive: true });
 });
 

@@ -62,6 +62,7 @@ class Crew {
   start(jobs: readonly Job[]): void {
     Atomics.store(this.#place, 0, 0);
     this.#worker.ref();
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a worker thread, not a window
     this.#worker.postMessage(jobs.map((job) => [job.kind, job.path]));
   }
   rest(): void {

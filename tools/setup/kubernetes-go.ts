@@ -22,7 +22,7 @@ export function findGo(): string {
   const dirs = [...(process.env["PATH"] ?? "").split(delimiter), USUAL_PLACE].filter((dir) => dir !== "");
   const found = dirs.map((dir) => join(dir, "go")).find(isExecutable);
   if (found !== undefined) return found;
-  throw new Error(`There is no Go on this machine (looked in PATH and ${USUAL_PLACE}). ` + "Set-up builds Kubernetes from Go modules: install Go 1.26 or later and start again.");
+  throw new Error(`There is no Go on this machine (looked in PATH and ${USUAL_PLACE}). Set-up builds Kubernetes from Go modules: install Go 1.26 or later and start again.`);
 }
 
 function isExecutable(path: string): boolean {

@@ -18,8 +18,8 @@ const chunkLists = fc.uniqueArray(fc.nat(100_000), { maxLength: 2000 }).map((lis
 function readBack(texts: readonly string[]): number[] {
   const chunks = texts.flatMap((text) =>
     text.split(" ").flatMap((word) => {
-      const [first, last = first] = word.split("-").map(Number) as [number, number?];
-      return Array.from({ length: last! - first + 1 }, (_, i) => first + i);
+      const [first, last = first] = word.split("-").map(Number);
+      return Array.from({ length: last! - first! + 1 }, (_, i) => first! + i);
     }),
   );
   return chunks;

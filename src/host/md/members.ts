@@ -1,6 +1,6 @@
 /** Members leave, join and change preference in a running array (I1, E21). */
 import type { HostAction } from "../../core/action.ts";
-import { MeshStorError } from "../../base/errors.ts";
+import { asMeshStorError, MeshStorError } from "../../base/errors.ts";
 import { MD_DATA_OFFSET } from "../../base/layout.ts";
 import { assertWindow, node } from "../block.ts";
 import { runOk } from "../exec.ts";
@@ -37,13 +37,13 @@ export async function failMember(action: Action<"FailMember">): Promise<void> {
 /** Takes a failed member out; repeated while its last requests end. */
 export async function removeMember(action: Action<"RemoveMember">): Promise<void> {
   const { device, window } = action;
-  let last: unknown = null;
+  let last: MeshStorError | null = null;
   const gone = await poll(REMOVE_MS, 200, async () => {
     if ((await readMember(device, window)) === null) return true;
     try {
       await mdadm(["--manage", node(device), "--remove", node(window)], { deadlineMs: 10_000, lane: device, releases: true });
     } catch (error) {
-      last = error;
+      last = asMeshStorError(error);
     }
     return (await readMember(device, window)) === null ? true : null;
   });
