@@ -18,8 +18,23 @@ const why = (text: string) => text.replace("B", part("b"));
 function hostOfB(exports: Partial<Export>[] = [], holders: string[] = [], boot = 1): HostSnapshot {
   const size = 1024 * MiB;
   const drive = { id: driveID("b"), device: "nvme0n1", model: "", serial: "", sizeBytes: 4 * size, sectorSize: 512, readOnly: false, writeZeroes: true };
-  const all = exports.map((e) => ({ nqn: name(2, 1), partitionUUID: part("b"), epoch: 2, attach: 1, devicePath: `/dev/${DEVICE}`, enabled: true, allowedHosts: [hostNQN(nodeUID("a"))], ports: ["1"], ...e }));
-  return { ...emptyHost("b", boot), drives: [drive], partitions: [{ uuid: part("b"), drive: driveID("b"), device: DEVICE, number: 1, startBytes: MiB, sizeBytes: size, holders }], exports: all };
+  const all = exports.map((e) => ({
+    nqn: name(2, 1),
+    partitionUUID: part("b"),
+    epoch: 2,
+    attach: 1,
+    devicePath: `/dev/${DEVICE}`,
+    enabled: true,
+    allowedHosts: [hostNQN(nodeUID("a"))],
+    ports: ["1"],
+    ...e,
+  }));
+  return {
+    ...emptyHost("b", boot),
+    drives: [drive],
+    partitions: [{ uuid: part("b"), drive: driveID("b"), device: DEVICE, number: 1, startBytes: MiB, sizeBytes: size, holders }],
+    exports: all,
+  };
 }
 function tableOfB(entries: DriveTable["entries"] = []): Map<string, DriveTable> {
   const table = { drive: driveID("b"), label: "gpt" as const, firstUsableByte: MiB, lastUsableByte: 4096 * MiB - 1, entries, maxEntries: 128, signature: null, usedBy: null };
@@ -42,7 +57,16 @@ test("another node owns the volume: announced under the next number, then made f
   assert.deepEqual(first.actions, [{ kind: "RecordExport", partitionUUID: part("b"), epoch: 2, attach: 1, why: why("owner a needs a connection to B") }]);
   const announced = { ...EMPTY_SESSION, announced: [name(2, 1)] };
   assert.deepEqual(next(owned({ export: exported("b", 2, 1) }), hostOfB(), { session: announced }).actions, [
-    { kind: "CreateExport", nqn: name(2, 1), partitionUUID: part("b"), device: DEVICE, hostNQN: hostNQN(nodeUID("a")), address: "10.0.0.2", port: 4420, why: "the export was announced in the record" },
+    {
+      kind: "CreateExport",
+      nqn: name(2, 1),
+      partitionUUID: part("b"),
+      device: DEVICE,
+      hostNQN: hostNQN(nodeUID("a")),
+      address: "10.0.0.2",
+      port: 4420,
+      why: "the export was announced in the record",
+    },
   ]);
   assert.deepEqual(next(owned({ export: exported("b", 2, 1) }), hostOfB([{}]), { session: announced }), { actions: [], waits: [] });
 });
@@ -51,15 +75,28 @@ test("an export is left alone by another process, and completed only by the one 
   const record = owned({ export: exported("b", 2, 1) });
   assert.deepEqual(next(record, hostOfB([{}])).actions, [], "whole: kept over a restart of the agent");
   const half = next(record, hostOfB([{ enabled: false, ports: [] }]));
-  assert.deepEqual(half.actions.map((a) => a.kind), ["CutExport"]);
-  assert.deepEqual(next(record, hostOfB()).actions.map((a) => (a.kind === "RecordExport" ? a.attach : a.kind)), [2], "gone: never under the same number again");
+  assert.deepEqual(
+    half.actions.map((a) => a.kind),
+    ["CutExport"],
+  );
+  assert.deepEqual(
+    next(record, hostOfB()).actions.map((a) => (a.kind === "RecordExport" ? a.attach : a.kind)),
+    [2],
+    "gone: never under the same number again",
+  );
   const announced = { ...EMPTY_SESSION, announced: [name(2, 1)] };
-  assert.deepEqual(next(record, hostOfB([{ enabled: false, ports: [] }]), { session: announced }).actions.map((a) => a.kind), ["CreateExport"]);
+  assert.deepEqual(
+    next(record, hostOfB([{ enabled: false, ports: [] }]), { session: announced }).actions.map((a) => a.kind),
+    ["CreateExport"],
+  );
 });
 
 test("provider reboot: the export announced in the earlier boot is not remade; a new number is announced", () => {
   const record = owned({ export: exported("b", 2, 4) });
-  assert.deepEqual(next(record, hostOfB([], [], 2), { boot: 2 }).actions.map((a) => (a.kind === "RecordExport" ? a.attach : a.kind)), [5]);
+  assert.deepEqual(
+    next(record, hostOfB([], [], 2), { boot: 2 }).actions.map((a) => (a.kind === "RecordExport" ? a.attach : a.kind)),
+    [5],
+  );
 });
 
 test("withdrawn first, then the next: another epoch, a number given up, nobody owns, this node owns, the member is deleted", () => {
@@ -72,7 +109,10 @@ test("withdrawn first, then the next: another epoch, a number given up, nobody o
   assert.deepEqual(cut(nobody), stale(name(2, 1)));
   assert.deepEqual(cut({ ...owned({ export: exported("b", 2, 1) }), owner: ownerOf("b") })[0], stale(name(2, 1))[0]);
   assert.deepEqual(cut(owned({ export: exported("b", 2, 1), state: "Deleting", detached: true }, { mirrors: [mirror(["a"])] })), stale(name(2, 1)));
-  assert.deepEqual(next(owned({ export: exported("b", 2, 1), detachedAttach: 1 }), hostOfB()).actions.map((a) => (a.kind === "RecordExport" ? a.attach : a.kind)), [2]);
+  assert.deepEqual(
+    next(owned({ export: exported("b", 2, 1), detachedAttach: 1 }), hostOfB()).actions.map((a) => (a.kind === "RecordExport" ? a.attach : a.kind)),
+    [2],
+  );
 });
 
 test("not offered: a partition in use here, one that a job works on, one that is leaving, one that is not there", () => {
@@ -99,7 +139,10 @@ test("a requested partition: made in the best hole, zeroed as a job, recorded on
     },
   ]);
   const kinds = (session: Partial<typeof EMPTY_SESSION>) => next(requested, hostOfB(), { session: { ...EMPTY_SESSION, ...session } });
-  assert.deepEqual(kinds({}).actions.map((a) => a.kind), ["ZeroPartition"]);
+  assert.deepEqual(
+    kinds({}).actions.map((a) => a.kind),
+    ["ZeroPartition"],
+  );
   assert.deepEqual(kinds({ jobs: [`ZeroPartition:${part("b")}`] }), { actions: [], waits: [why("node b zeroes partition B")] });
   assert.deepEqual(kinds({ zeroed: [part("b")] }).actions, [{ kind: "RecordCreated", partitionUUID: part("b"), why: why("partition B reads as zeroes") }]);
 });
@@ -110,16 +153,23 @@ test("a requested partition on a missing drive or without room is recorded Fault
   assert.deepEqual(next(requested, emptyHost("b"), { tables: new Map() }).actions, faulty("drive SERIALb0:1 is not on node b", "the drive is gone"));
   assert.deepEqual(next(requested, { ...hostOfB(), partitions: [] }, { tables: new Map() }).waits, ["node b reads the partition table of drive SERIALb0:1"]);
   const full = [{ number: 1, startBytes: MiB, sizeBytes: 4000 * MiB, uuid: "x", type: "", name: "" }];
-  assert.deepEqual(next(requested, { ...hostOfB(), partitions: [] }, { tables: tableOfB(full) }).actions, faulty("drive SERIALb0:1 has no hole of 104857600 bytes", "the space is gone"));
+  assert.deepEqual(
+    next(requested, { ...hostOfB(), partitions: [] }, { tables: tableOfB(full) }).actions,
+    faulty("drive SERIALb0:1 has no hole of 104857600 bytes", "the space is gone"),
+  );
 });
 
 test("wiped, deleted, taken out of the record: only when given up, and each step by what this process saw", () => {
   const leaving = owned({ state: "Deleting", detached: true }, { mirrors: [mirror(["a"])] });
   const wiped = { ...EMPTY_SESSION, wiped: [part("b")] };
-  assert.deepEqual(next(leaving, hostOfB()).actions, [{ kind: "WipePartition", partitionUUID: part("b"), device: DEVICE, why: "deleted data is zeroed before the space is free again (I7)" }]);
+  assert.deepEqual(next(leaving, hostOfB()).actions, [
+    { kind: "WipePartition", partitionUUID: part("b"), device: DEVICE, why: "deleted data is zeroed before the space is free again (I7)" },
+  ]);
   assert.deepEqual(next(leaving, hostOfB(), { session: { ...EMPTY_SESSION, jobs: [`WipePartition:${part("b")}`] } }).waits, [why("node b wipes partition B")]);
   assert.deepEqual(next(leaving, hostOfB([], ["dm-3"])).waits, [why("partition B is still in use on node b")]);
-  assert.deepEqual(next(leaving, hostOfB(), { session: wiped }).actions, [{ kind: "DeletePartition", partitionUUID: part("b"), drive: driveID("b"), number: 1, device: DEVICE, why: "nothing of its data is left" }]);
+  assert.deepEqual(next(leaving, hostOfB(), { session: wiped }).actions, [
+    { kind: "DeletePartition", partitionUUID: part("b"), drive: driveID("b"), number: 1, device: DEVICE, why: "nothing of its data is left" },
+  ]);
   const gone = { ...hostOfB(), partitions: [] };
   assert.deepEqual(next(leaving, gone).actions, [{ kind: "RecordDeleted", partitionUUID: part("b"), why: why("partition B is gone from drive SERIALb0:1") }]);
   const entry = [{ number: 1, startBytes: MiB, sizeBytes: MiB, uuid: part("b").toUpperCase(), type: "", name: "" }];
@@ -129,9 +179,20 @@ test("wiped, deleted, taken out of the record: only when given up, and each step
 
 test("a deleted volume is wiped once nobody owns it, whatever state its members are in; a requested one needs no wiping", () => {
   const { owner: _owner, ...nobody } = owned();
-  assert.deepEqual(next(nobody, hostOfB(), { deleted: true }).actions.map((a) => a.kind), ["WipePartition"]);
-  assert.deepEqual(next(owned(), hostOfB([{}]), { deleted: true }).actions.map((a) => a.kind).includes("WipePartition"), false);
-  assert.deepEqual(next({ partitions: [partition("b", { state: "Requested" })] }, hostOfB(), { deleted: true }).actions.map((a) => a.kind), ["DeletePartition"]);
+  assert.deepEqual(
+    next(nobody, hostOfB(), { deleted: true }).actions.map((a) => a.kind),
+    ["WipePartition"],
+  );
+  assert.deepEqual(
+    next(owned(), hostOfB([{}]), { deleted: true })
+      .actions.map((a) => a.kind)
+      .includes("WipePartition"),
+    false,
+  );
+  assert.deepEqual(
+    next({ partitions: [partition("b", { state: "Requested" })] }, hostOfB(), { deleted: true }).actions.map((a) => a.kind),
+    ["DeletePartition"],
+  );
 });
 
 test("only its own partitions concern a node", () => {

@@ -40,7 +40,12 @@ test("the actions of a release, whole", () => {
   const member = { device: "md127", partitionUUID: part("b"), window: "dm-1" };
   const why = (text: string) => text.replace("B", part("b"));
   const expected: Action[] = [
-    { kind: "RecordOut", members: [{ partitionUUID: part("b"), mirror: 0, attach: 1 }], reason: "lost", why: why("member B on node b lost: recorded out before its writes are released (I1)") },
+    {
+      kind: "RecordOut",
+      members: [{ partitionUUID: part("b"), mirror: 0, attach: 1 }],
+      reason: "lost",
+      why: why("member B on node b lost: recorded out before its writes are released (I1)"),
+    },
     {
       kind: "StampLabel",
       devices: [{ partitionUUID: part("a"), mirror: 0, device: "nvme0n1p1", generation: 2 }],
@@ -68,7 +73,18 @@ test("two lost at once go in one batch of every step (Z3)", () => {
   lose(w, "b", "c");
   const mark = w.trace.length;
   rounds(w, 3);
-  assert.deepEqual(doneBy(w, "a", mark), ["RecordOut", "StampLabel", "FailMember", "FailMember", "Disconnect", "Disconnect", "RemoveMember", "RemoveMember", "CloseWindow", "CloseWindow"]);
+  assert.deepEqual(doneBy(w, "a", mark), [
+    "RecordOut",
+    "StampLabel",
+    "FailMember",
+    "FailMember",
+    "Disconnect",
+    "Disconnect",
+    "RemoveMember",
+    "RemoveMember",
+    "CloseWindow",
+    "CloseWindow",
+  ]);
   assert.deepEqual(statusOf(w).mirrors?.[0]?.inSync, [part("a")]);
   assert.equal(statusOf(w).mirrors?.[0]?.generation, 2);
 });

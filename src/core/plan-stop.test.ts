@@ -102,7 +102,10 @@ test("leftovers of a volume that another node owns are taken down (I4); a mounte
   const session = EMPTY_SESSION;
   assert.deepEqual(nextOf(w, a, { volume: foreign, session }).refusal, { code: "VolumeInUse", message: "volume pvc-1 is still mounted at /staging, although node b owns it" });
   const host = { ...inputOf(w, a).host, mounts: [] };
-  assert.deepEqual(nextOf(w, a, { volume: foreign, session, host }).actions.map((x) => x.kind), ["RemoveVolumeDevice"]);
+  assert.deepEqual(
+    nextOf(w, a, { volume: foreign, session, host }).actions.map((x) => x.kind),
+    ["RemoveVolumeDevice"],
+  );
   const noDevice = { ...host, volumeDevices: [] };
   assert.deepEqual(
     nextOf(w, a, { volume: foreign, session, host: noDevice }).actions.map((x) => (x.kind === "StopMirror" ? x.clean : x.kind)),
@@ -117,7 +120,10 @@ test("an array that the recorded epoch did not assemble is not adopted (I4): tak
   const message = "mirror 0 of volume pvc-1 runs with members that epoch 1 did not assemble, and is mounted";
   assert.deepEqual(nextOf(w, a, { intent: stage }).refusal, { code: "Unsafe", message });
   const host = { ...inputOf(w, a).host, mounts: [] };
-  assert.deepEqual(nextOf(w, a, { host, session: EMPTY_SESSION, intent: stage }).actions.map((x) => x.kind), ["RemoveVolumeDevice"]);
+  assert.deepEqual(
+    nextOf(w, a, { host, session: EMPTY_SESSION, intent: stage }).actions.map((x) => x.kind),
+    ["RemoveVolumeDevice"],
+  );
   const bare = { ...host, volumeDevices: [] };
   assert.deepEqual(
     nextOf(w, a, { host: bare, session: EMPTY_SESSION, intent: stage }).actions.map((x) => (x.kind === "StopMirror" ? x.clean : x.kind)),
@@ -125,7 +131,10 @@ test("an array that the recorded epoch did not assemble is not adopted (I4): tak
   );
   // One that a host tool put together from the partitions themselves has no windows at all.
   const byTool = { ...bare, windows: [], mirrors: bare.mirrors.map((m) => ({ ...m, members: m.members.map((x) => ({ ...x, device: `nvme-${x.device}`, partitionUUID: null })) })) };
-  assert.deepEqual(nextOf(w, a, { host: byTool, session: EMPTY_SESSION, intent: stage }).actions.map((x) => x.kind), ["StopMirror"]);
+  assert.deepEqual(
+    nextOf(w, a, { host: byTool, session: EMPTY_SESSION, intent: stage }).actions.map((x) => x.kind),
+    ["StopMirror"],
+  );
 });
 
 test("kubelet is answered as soon as the volume is staged or gone; what else there is to do is said, not done first", () => {
@@ -135,10 +144,15 @@ test("kubelet is answered as soon as the volume is staged or gone; what else the
   stageOn(w, c);
   const next = nextOf(w, c, { intent: stage });
   assert.deepEqual([next.done, next.actions, next.waits], [true, [], ["the node that runs the pod holds a copy"]]);
-  assert.deepEqual(nextOf(w, c).actions.map((x) => x.kind), ["RecordRequestLocal"]);
+  assert.deepEqual(
+    nextOf(w, c).actions.map((x) => x.kind),
+    ["RecordRequestLocal"],
+  );
   const v = volume({ epoch: 1, lastStop: "Clean", mirrors: [mirror(["a", "b"])], partitions: [partition("a", { export: exported("a", 1, 1) }), partition("b")] });
   const nqn = "nqn.2025-12.io.meshstor:aaaaaaaa-0000-4000-8000-000000000000:e1:a1";
-  const exports = [{ nqn, partitionUUID: "aaaaaaaa-0000-4000-8000-000000000000", epoch: 1, attach: 1, devicePath: "/dev/nvme0n1p1", enabled: true, allowedHosts: [], ports: ["1"] }];
+  const exports = [
+    { nqn, partitionUUID: "aaaaaaaa-0000-4000-8000-000000000000", epoch: 1, attach: 1, devicePath: "/dev/nvme0n1p1", enabled: true, allowedHosts: [], ports: ["1"] },
+  ];
   const gone = plan(planInput("a", v, { ...emptyHost("a"), exports }, { intent: unstage }));
   assert.deepEqual([gone.done, gone.actions, gone.waits], [true, [], [`export ${nqn} is no longer wanted by the record`]]);
 });
