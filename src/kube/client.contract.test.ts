@@ -224,6 +224,7 @@ describe("informer", () => {
       "the read already fails",
     );
     plane.resume(["apiserver"]);
+    await client.get(VOLUMES, "doubt", { timeoutMs: 20_000 });
     let calls = 0;
     const frozenAfterRead = updateStatusResult(
       client,
@@ -233,7 +234,7 @@ describe("informer", () => {
         if (calls === 1) plane.pause(["apiserver"]);
         return { epoch: 1 };
       },
-      { timeoutMs: 1000 },
+      { timeoutMs: 3000 },
     );
     await assert.rejects(frozenAfterRead, (error) => error instanceof WriteInDoubt && error.sent.epoch === 1);
     plane.resume(["apiserver"]);

@@ -2,7 +2,7 @@
  * Scenarios: test/scenarios/NAME.scenario.ts and test/…/NAME.lab.ts, each a process of its own with a lab of its own.
  *
  * A scenario is a file of node:test; its tests are counted one by one. Its first comment begins with
- * one sentence, which the summary shows, and may contain `@minutes N` (its time limit; 10 without) and
+ * one sentence, which the summary shows, and may contain `@minutes N` (its time limit; 20 without) and
  * `@alone` (no other scenario beside it). MESHSTOR_ARTEFACTS names the folder for its consoles and
  * logs: kept if it fails.
  */
@@ -16,7 +16,7 @@ import type { Progress } from "./progress.ts";
 import type { StageResult } from "./stage.ts";
 import { seconds } from "./stage.ts";
 
-const MINUTES = 10;
+const MINUTES = 20;
 const SHORT = 80;
 
 export interface Scenario {
