@@ -67,16 +67,31 @@ test("the hosts are fit, and udev follows our rule", async () => {
 test("drives and their tables are seen", async () => {
   const { snapshot, tables } = await n1.call({ tables: true });
   const seen = snapshot.drives.map((d) => [d.sectorSize, d.writeZeroes, d.readOnly, d.sizeBytes > 0, d.serial !== ""]).toSorted();
-  assert.deepEqual(seen, [[4096, false, false, true, true], [512, true, false, true, true]].toSorted());
-  assert.deepEqual(tables.map((t) => [t.label, t.entries, t.signature, t.usedBy]), tables.map(() => ["gpt", [], null, null]));
+  assert.deepEqual(
+    seen,
+    [
+      [4096, false, false, true, true],
+      [512, true, false, true, true],
+    ].toSorted(),
+  );
+  assert.deepEqual(
+    tables.map((t) => [t.label, t.entries, t.signature, t.usedBy]),
+    tables.map(() => ["gpt", [], null, null]),
+  );
 });
 
 test("partitions are made, also twice, and refused on overlap", async () => {
-  for (const [node, uuid] of [[n1, LOCAL], [n2, REMOTE]] as const) {
+  for (const [node, uuid] of [
+    [n1, LOCAL],
+    [n2, REMOTE],
+  ] as const) {
     await makePartition(node, uuid);
     await makePartition(node, uuid);
     const p = await partition(node, uuid);
-    assert.deepEqual({ ...p, drive: "", device: p.device.replace(/\d+n/, "Xn") }, { uuid, drive: "", device: "nvmeXn1p1", number: 1, startBytes: 16 * MiB, sizeBytes: PART, holders: [] });
+    assert.deepEqual(
+      { ...p, drive: "", device: p.device.replace(/\d+n/, "Xn") },
+      { uuid, drive: "", device: "nvmeXn1p1", number: 1, startBytes: 16 * MiB, sizeBytes: PART, holders: [] },
+    );
   }
   const d = drive(await n1.observe());
   const overlap: HostAction = { kind: "CreatePartition", partitionUUID: REMOTE, drive: d.id, startBytes: 17 * MiB, sizeBytes: PART, label: "x" };
@@ -86,7 +101,10 @@ test("partitions are made, also twice, and refused on overlap", async () => {
 });
 
 test("partitions are zeroed and proven zero", async () => {
-  for (const [node, uuid] of [[n1, LOCAL], [n2, REMOTE]] as const) {
+  for (const [node, uuid] of [
+    [n1, LOCAL],
+    [n2, REMOTE],
+  ] as const) {
     const { device } = await partition(node, uuid);
     await node.guest.sh(`dd if=/dev/urandom of=/dev/${device} bs=1M count=20 oflag=direct status=none`);
     await node.apply({ kind: "ZeroPartition", partitionUUID: uuid, device });
@@ -98,7 +116,9 @@ test("an export is made, also twice, and seen", async () => {
   const { device } = await partition(n2, REMOTE);
   await n2.apply(exportAction(device, 1), exportAction(device, 1));
   const { exports } = await n2.observe();
-  assert.deepEqual(exports, [{ nqn: nqn(1), partitionUUID: REMOTE, epoch: 1, attach: 1, devicePath: `/dev/${device}`, enabled: true, allowedHosts: [hostNQN(n1.uid)], ports: ["20250"] }]);
+  assert.deepEqual(exports, [
+    { nqn: nqn(1), partitionUUID: REMOTE, epoch: 1, attach: 1, devicePath: `/dev/${device}`, enabled: true, allowedHosts: [hostNQN(n1.uid)], ports: ["20250"] },
+  ]);
 });
 
 test("an exported partition is not zeroed, opened or deleted (Z13)", async () => {
@@ -117,9 +137,19 @@ test("the owner connects, also twice, and nobody else can", async () => {
   await connect(1);
   const { connections, drives } = await n1.observe();
   const [c] = connections;
-  assert.deepEqual({ ...c, controller: "", device: c?.device === null, completed: 0 }, { controller: "", nqn: nqn(1), partitionUUID: REMOTE, epoch: 1, attach: 1, state: "live", device: false, sizeBytes: PART, inflight: 0, completed: 0 });
+  assert.deepEqual(
+    { ...c, controller: "", device: c?.device === null, completed: 0 },
+    { controller: "", nqn: nqn(1), partitionUUID: REMOTE, epoch: 1, attach: 1, state: "live", device: false, sizeBytes: PART, inflight: 0, completed: 0 },
+  );
   assert.equal(drives.length, 2, "an import is no drive");
-  assert.equal(await n1.guest.sh(`for f in /sys/block/nvme*/queue/io_timeout; do case $f in *c*n*) cat $f;; esac; done; [ -e /sys/block/${c!.device}/queue/io_timeout ] && cat /sys/block/${c!.device}/queue/io_timeout || true`).then((t) => t.includes("10000")), true);
+  assert.equal(
+    await n1.guest
+      .sh(
+        `for f in /sys/block/nvme*/queue/io_timeout; do case $f in *c*n*) cat $f;; esac; done; [ -e /sys/block/${c!.device}/queue/io_timeout ] && cat /sys/block/${c!.device}/queue/io_timeout || true`,
+      )
+      .then((t) => t.includes("10000")),
+    true,
+  );
   assert.match(await n1.guest.sh(`cat /sys/class/nvme/${c!.controller}/reconnect_delay /sys/class/nvme/${c!.controller}/ctrl_loss_tmo`), /^2147000\noff$/);
   const stranger = await n2.guest.exec(["nvme", "connect", "-t", "tcp", "-a", n2.address, "-s", "4420", "-n", nqn(1)], { okCodes: "any" });
   assert.notEqual(stranger.code, 0);
@@ -131,7 +161,13 @@ test("labels are stamped, read back, and never go back", async () => {
     { partitionUUID: LOCAL, mirror: 0, device: s.partitions[0]!.device, generation: 3 },
     { partitionUUID: REMOTE, mirror: 0, device: s.connections[0]!.device!, generation: 3 },
   ];
-  const stamp = (epoch: number, atStart: boolean, generation: number): HostAction => ({ kind: "StampLabel", volumeUID: VOLUME_UID, epoch, atStart, devices: devices.map((d) => ({ ...d, generation })) });
+  const stamp = (epoch: number, atStart: boolean, generation: number): HostAction => ({
+    kind: "StampLabel",
+    volumeUID: VOLUME_UID,
+    epoch,
+    atStart,
+    devices: devices.map((d) => ({ ...d, generation })),
+  });
   await n1.apply(stamp(1, true, 3), stamp(1, false, 4));
   const label = (member: string) => ({ kind: "label", label: { v: 1, volume: VOLUME_UID, member, mirror: 0, epoch: 1, generation: 4 } });
   assert.deepEqual((await n1.call({ labels: devices.map((d) => d.device) })).labels, [label(LOCAL), label(REMOTE)]);
@@ -146,36 +182,63 @@ async function openBoth(epoch = 1): Promise<void> {
   const remote: HostAction = { kind: "OpenWindow", partitionUUID: REMOTE, epoch, below: s.connections[0]!.device!, sizeBytes: WINDOW };
   await n1.apply(local, remote, local);
 }
-const members = [{ partitionUUID: REMOTE, local: false }, { partitionUUID: LOCAL, local: true }];
+const members = [
+  { partitionUUID: REMOTE, local: false },
+  { partitionUUID: LOCAL, local: true },
+];
 const window = (s: HostSnapshot, uuid: string): string => s.windows.find((w) => w.partitionUUID === uuid)!.device;
 
 test("windows are opened under their epoch", async () => {
   await openBoth();
   const s = await n1.observe();
-  assert.deepEqual(
-    s.windows.map((w) => [w.partitionUUID, w.epoch, w.below, w.sizeBytes, w.suspended]).toSorted(),
-    [[LOCAL, 1, s.partitions[0]!.device, WINDOW, false], [REMOTE, 1, s.connections[0]!.device, WINDOW, false]],
-  );
+  assert.deepEqual(s.windows.map((w) => [w.partitionUUID, w.epoch, w.below, w.sizeBytes, w.suspended]).toSorted(), [
+    [LOCAL, 1, s.partitions[0]!.device, WINDOW, false],
+    [REMOTE, 1, s.connections[0]!.device, WINDOW, false],
+  ]);
   assert.deepEqual(s.partitions[0]!.holders, [window(s, LOCAL)]);
   const other: HostAction = { kind: "OpenWindow", partitionUUID: LOCAL, epoch: 2, below: s.partitions[0]!.device, sizeBytes: WINDOW };
   assert.equal((await n1.refused(other)).code, "Unsafe");
 });
 
 test("a mirror is created, also twice; it needs no old superblock field and no bad-block log", async () => {
-  const create: HostAction = { kind: "CreateMirror", mirror: 0, arrayUUID: ARRAY, name: `${VOLUME_UID.slice(0, 18)}-m0`, slots: 2, members, sizeBytes: SIZE, bitmapChunkBytes: 4 * MiB };
+  const create: HostAction = {
+    kind: "CreateMirror",
+    mirror: 0,
+    arrayUUID: ARRAY,
+    name: `${VOLUME_UID.slice(0, 18)}-m0`,
+    slots: 2,
+    members,
+    sizeBytes: SIZE,
+    bitmapChunkBytes: 4 * MiB,
+  };
   await n1.apply(create, create);
   const s = await n1.observe();
   const m = s.mirrors[0]!;
   assert.deepEqual(
     { ...m, device: m.device, members: m.members.map((x) => [x.partitionUUID, x.flags.toSorted(), x.slot]) },
     {
-      device: "md_msa1b2c3d4e5f647118899aabb", arrayUUID: ARRAY, arrayState: m.arrayState, raidDisks: 2, degraded: 0, syncAction: "idle", syncCompleted: null, syncSpeedKiB: 0, hasBitmap: true, sizeBytes: SIZE,
+      device: "md_msa1b2c3d4e5f647118899aabb",
+      arrayUUID: ARRAY,
+      arrayState: m.arrayState,
+      raidDisks: 2,
+      degraded: 0,
+      syncAction: "idle",
+      syncCompleted: null,
+      syncSpeedKiB: 0,
+      hasBitmap: true,
+      sizeBytes: SIZE,
       members: m.members.map((x) => (x.partitionUUID === LOCAL ? [LOCAL, ["in_sync"], 0] : [REMOTE, ["in_sync", "write_mostly"], 1])),
       holders: [],
     },
   );
   const { metadata } = await n1.call({ metadata: [window(s, LOCAL), window(s, REMOTE)] });
-  assert.deepEqual(metadata.map((x) => [x.role, x.chunkBytes, x.logicalBlockSize, x.hasBadBlockLog]), [[0, 4 * MiB, 0, false], [1, 4 * MiB, 0, false]]);
+  assert.deepEqual(
+    metadata.map((x) => [x.role, x.chunkBytes, x.logicalBlockSize, x.hasBadBlockLog]),
+    [
+      [0, 4 * MiB, 0, false],
+      [1, 4 * MiB, 0, false],
+    ],
+  );
 });
 
 async function volumeUp(): Promise<void> {
@@ -194,11 +257,14 @@ test("volume device, filesystem and mount", async () => {
   await n1.apply(make, make);
   await mount();
   await n1.guest.sh(`echo first >${STAGE}/file; sync -f ${STAGE}/file`);
-  assert.equal((await n1.refused({ ...make, uuid: LOCAL } as HostAction)).code, "ForeignContent");
+  assert.equal((await n1.refused({ ...make, uuid: LOCAL })).code, "ForeignContent");
   const s = await n1.observe();
   const v = s.volumeDevices[0]!;
   assert.deepEqual({ ...v, device: "" }, { device: "", name: DEVICE, volumeUID: VOLUME_UID, sizeBytes: SIZE, below: [s.mirrors[0]!.device], suspended: false });
-  assert.deepEqual(s.mounts.filter((m) => m.target === STAGE), [{ target: STAGE, device: v.device, fsType: "xfs", readOnly: false, root: "/" }]);
+  assert.deepEqual(
+    s.mounts.filter((m) => m.target === STAGE),
+    [{ target: STAGE, device: v.device, fsType: "xfs", readOnly: false, root: "/" }],
+  );
   const usage = (await n1.call({ usage: STAGE })).usage as { totalBytes: number };
   assert.ok(usage.totalBytes > 400 * MiB);
 });
@@ -234,7 +300,7 @@ async function waitSync(): Promise<HostSnapshot> {
     if (s.mirrors[0]!.syncAction === "idle" && s.mirrors[0]!.members.every((m) => m.flags.includes("in_sync"))) return s;
     await new Promise((r) => setTimeout(r, 300));
   }
-  throw new Error("the mirror did not come in sync");
+  throw new Error(`the mirror did not come in sync: ${JSON.stringify((await n1.observe()).mirrors)}`);
 }
 
 /** Both members hold the same data, chunk by chunk; the filesystem is frozen meanwhile, or it would write in between. */
@@ -244,7 +310,14 @@ async function sameContent(): Promise<void> {
 const bufs=fds.map(()=>Buffer.alloc(size));const bad=[];
 for(let c=0;c<${SIZE / (4 * MiB)};c++){fds.forEach((fd,i)=>fs.readSync(fd,bufs[i],0,size,7*1048576+c*size));if(!bufs[0].equals(bufs[1]))bad.push(c);}console.log(JSON.stringify(bad));`;
   await n1.guest.sh(`sync -f ${STAGE}/file; xfs_freeze -f ${STAGE}; echo 3 >/proc/sys/vm/drop_caches`);
-  const differing = await n1.guest.exec(["node", "-e", script, window(s, LOCAL), window(s, REMOTE)], { timeoutMs: 120_000 }).finally(() => n1.guest.sh(`xfs_freeze -u ${STAGE}`));
+  const compare = async () => {
+    try {
+      return await n1.guest.exec(["node", "-e", script, window(s, LOCAL), window(s, REMOTE)], { timeoutMs: 120_000 });
+    } finally {
+      await n1.guest.sh(`xfs_freeze -u ${STAGE}`);
+    }
+  };
+  const differing = await compare();
   assert.deepEqual(JSON.parse(differing.stdout), [], "chunks in which the members differ");
 }
 
@@ -275,7 +348,10 @@ test("the export is cut with nothing left of it, and made anew under the next nu
   const done = await n2.apply({ kind: "CutExport", nqn: nqn(1) }, { kind: "CutExport", nqn: nqn(1) });
   assert.ok(done[0]!.ms < 10_000);
   assert.deepEqual((await n2.observe()).exports, []);
-  assert.equal(await n2.guest.sh("ls /sys/kernel/config/nvmet/ports /sys/kernel/config/nvmet/hosts | grep -v : | grep -c . || true"), await n2.guest.sh("ls /sys/kernel/config/nvmet/ports | grep -c . || true"));
+  assert.equal(
+    await n2.guest.sh("ls /sys/kernel/config/nvmet/ports /sys/kernel/config/nvmet/hosts | grep -v : | grep -c . || true"),
+    await n2.guest.sh("ls /sys/kernel/config/nvmet/ports | grep -c . || true"),
+  );
   const { device } = await partition(n2, REMOTE);
   await n2.apply(exportAction(device, 2));
   await connect(2);
@@ -319,7 +395,9 @@ test("a member of another array, or with an unsound superblock, is not re-added"
   const leave = { device: array(s), partitionUUID: REMOTE, window: window(s, REMOTE) };
   await n1.apply({ kind: "FailMember", ...leave }, { kind: "RemoveMember", ...leave });
   const reAdd: HostAction = { kind: "ReAddMember", ...leave, arrayUUID: ARRAY, survivorWindow: window(s, LOCAL), local: false };
-  await n1.guest.sh(`dd if=/dev/zero of=/dev/${leave.window} bs=1 seek=4300 count=8 conv=notrunc,fsync status=none; dd if=/dev/urandom of=/dev/${leave.window} bs=1 seek=4160 count=4 conv=notrunc,fsync status=none`);
+  await n1.guest.sh(
+    `dd if=/dev/zero of=/dev/${leave.window} bs=1 seek=4300 count=8 conv=notrunc,fsync status=none; dd if=/dev/urandom of=/dev/${leave.window} bs=1 seek=4160 count=4 conv=notrunc,fsync status=none`,
+  );
   const refusal = await n1.refused(reAdd);
   assert.deepEqual([refusal.code, /checksum/.test(refusal.message)], ["Unsafe", true]);
   assert.equal(flagsOf(await n1.observe(), REMOTE), undefined);
@@ -339,14 +417,22 @@ test("write-mostly is set and cleared; a third slot is added, filled and shrunk 
   assert.deepEqual(flagsOf(await n1.observe(), REMOTE), ["in_sync"]);
   await makePartition(n1, THIRD, 1);
   const third = await partition(n1, THIRD);
-  await n1.apply({ kind: "ZeroPartition", partitionUUID: THIRD, device: third.device }, { kind: "OpenWindow", partitionUUID: THIRD, epoch: 1, below: third.device, sizeBytes: WINDOW });
+  await n1.apply(
+    { kind: "ZeroPartition", partitionUUID: THIRD, device: third.device },
+    { kind: "OpenWindow", partitionUUID: THIRD, epoch: 1, below: third.device, sizeBytes: WINDOW },
+  );
   s = await n1.observe();
   const add: HostAction = { kind: "AddMember", device: array(s), partitionUUID: THIRD, window: window(s, THIRD), growTo: 3, local: true };
   await n1.apply(add, add);
   s = await waitSync();
   assert.deepEqual([s.mirrors[0]!.raidDisks, s.mirrors[0]!.degraded, flagsOf(s, THIRD)], [3, 0, ["in_sync"]]);
   const leave = { device: array(s), partitionUUID: THIRD, window: window(s, THIRD) };
-  await n1.apply({ kind: "FailMember", ...leave }, { kind: "RemoveMember", ...leave }, { kind: "ShrinkMirror", device: array(s), slots: 2 }, { kind: "ShrinkMirror", device: array(s), slots: 2 });
+  await n1.apply(
+    { kind: "FailMember", ...leave },
+    { kind: "RemoveMember", ...leave },
+    { kind: "ShrinkMirror", device: array(s), slots: 2 },
+    { kind: "ShrinkMirror", device: array(s), slots: 2 },
+  );
   s = await n1.observe();
   assert.deepEqual([s.mirrors[0]!.raidDisks, s.mirrors[0]!.degraded, s.mirrors[0]!.hasBitmap, s.mirrors[0]!.members.length], [2, 0, true, 2]);
   await n1.apply({ kind: "CloseWindow", partitionUUID: THIRD });
@@ -399,7 +485,11 @@ test("a stale member is not assembled with the others: stopped again, Unsafe (I3
 
 test("a partition is wiped and deleted; its space reads as zeroes and is free", async () => {
   const s = await n1.observe();
-  await n1.apply({ kind: "CloseWindow", partitionUUID: LOCAL }, { kind: "CloseWindow", partitionUUID: REMOTE }, ...s.connections.map((c): HostAction => ({ kind: "Disconnect", controller: c.controller, nqn: c.nqn })));
+  await n1.apply(
+    { kind: "CloseWindow", partitionUUID: LOCAL },
+    { kind: "CloseWindow", partitionUUID: REMOTE },
+    ...s.connections.map((c): HostAction => ({ kind: "Disconnect", controller: c.controller, nqn: c.nqn })),
+  );
   await n2.apply({ kind: "CutExport", nqn: nqn(2) });
   const p = await partition(n1, LOCAL);
   const remove: HostAction = { kind: "DeletePartition", partitionUUID: LOCAL, drive: p.drive, number: p.number, device: p.device };
