@@ -38,7 +38,13 @@ export type HostAction =
    * this epoch or a later one, or with a generation above `recordGeneration` (generations never go back, so
    * the record is a restored one); otherwise one with a later epoch or, in this epoch, a later generation.
    */
-  | { kind: "StampLabel"; devices: { partitionUUID: string; mirror: number; device: string; generation: number; recordGeneration?: number }[]; volumeUID: string; epoch: number; atStart: boolean }
+  | {
+      kind: "StampLabel";
+      devices: { partitionUUID: string; mirror: number; device: string; generation: number; recordGeneration?: number }[];
+      volumeUID: string;
+      epoch: number;
+      atStart: boolean;
+    }
   /** First making of a mirror on blank, identical members. */
   | {
       kind: "CreateMirror";

@@ -14,7 +14,7 @@ test("a scenario's comment says its title, its limit and whether it wants to be 
   const loss = { name: "a-loss", file: "test/scenarios/a-loss.scenario.ts", title: "A provider loses power under load.", limitMs: 720_000, alone: false };
   assert.deepEqual(scenario, loss);
   const plain = readScenario("test/scenarios/b.scenario.ts", "/** Short. @alone */");
-  assert.deepEqual(plain, { name: "b", file: "test/scenarios/b.scenario.ts", title: "Short.", limitMs: 600_000, alone: true });
+  assert.deepEqual(plain, { name: "b", file: "test/scenarios/b.scenario.ts", title: "Short.", limitMs: 1_200_000, alone: true });
 });
 
 test("an unknown scenario is refused with the names there are", () => {
