@@ -4,7 +4,7 @@
  */
 import { MeshStorError } from "../base/errors.ts";
 import { run } from "./exec.ts";
-import { exists, readAttribute, readText, ROOTS } from "./files.ts";
+import { exists, listDir, readAttribute, readText, ROOTS } from "./files.ts";
 import { kernelRefusal } from "./kernel-floor.ts";
 import { installUdevRule, proveUdevRule, udevRuns } from "./udev-rule.ts";
 import type { Tool } from "./tools.ts";
@@ -49,12 +49,20 @@ async function kernelParts(): Promise<string[]> {
   ];
   const there = await Promise.all(parts.map(([path]) => exists(path)));
   const missing = parts.filter((_, index) => !there[index]).map(([, what]) => what);
-  // Hangs behind a held member (Z4): then MD is there, and so is RAID1, for nothing else of ours could hang.
-  const personalities = await readText(`${ROOTS.proc}/mdstat`).catch(() => "[raid1]");
-  if (!personalities.includes("[raid1]")) missing.push("RAID1 (module raid1)");
+  if (!(await hasRaid1())) missing.push("RAID1 (module raid1)");
   const filesystems = await readText(`${ROOTS.proc}/filesystems`);
   if (!/\txfs$/m.test(filesystems)) missing.push("XFS (module xfs)");
   return missing.map((what) => `the kernel lacks ${what}`);
+}
+
+/**
+ * Where a RAID1 array runs, /proc/mdstat is not read: with a held write on any array that read hangs where not even
+ * SIGKILL ends it (Z4), and a program whose thread hangs there cannot be ended and started again to release the write.
+ */
+async function hasRaid1(): Promise<boolean> {
+  const arrays = (await listDir(`${ROOTS.sys}/block`)).filter((name) => name.startsWith("md"));
+  const levels = await Promise.all(arrays.map((name) => readAttribute(`${ROOTS.sys}/block/${name}/md/level`)));
+  return levels.includes("raid1") || (await readText(`${ROOTS.proc}/mdstat`)).includes("[raid1]");
 }
 
 /** Z10: cancelled requests must be retried by NVMe, not be handed to MD; a held write must not panic the machine. */

@@ -48,6 +48,7 @@ export class Mortal {
   readonly node: NodeProgram;
   readonly #moments: Moments;
   #generation = 0;
+  #writes = 0;
   #running: Promise<void> = Promise.resolve();
 
   constructor(node: NodeProgram, moments: Moments) {
@@ -56,8 +57,12 @@ export class Mortal {
     moments.onChange(() => this.#write());
   }
 
+  /** Replaced in one step, also by several at a time. */
   async #write(): Promise<void> {
-    if (this.node.guest.state === "on") await this.node.guest.sh(`mkdir -p /run/meshstor; echo '${[...this.#moments.pending].join("\n")}' >${LIST}.new; mv ${LIST}.new ${LIST}`);
+    if (this.node.guest.state !== "on") return;
+    this.#writes += 1;
+    const next = `${LIST}.${this.#writes}`;
+    await this.node.guest.sh(`mkdir -p /run/meshstor; echo '${[...this.#moments.pending].join("\n")}' >${next}; mv ${next} ${LIST}`);
   }
 
   /** From now on it lives and dies; a program that runs is killed first. */
