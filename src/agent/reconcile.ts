@@ -24,6 +24,10 @@ import type { Snapshots } from "./snapshots.ts";
 
 /** Most batches in one pass; a volume that needs more goes on in the next one. */
 const MAX_BATCHES = 60;
+/** A snapshot of the host that is no older serves a pass whose last batch did nothing on the host. */
+const SNAPSHOT_MS = 300;
+/** The same where nothing is asked of this node: at rest all volumes are looked at together. A loss drops what was seen. */
+const REST_SNAPSHOT_MS = 1_000;
 /** A linearizable read serves the decisions of this time, then it is made anew (I2). */
 const FRESH_MS = 2_000;
 
@@ -72,12 +76,14 @@ export class VolumeReconciler {
   async pass(): Promise<PassResult> {
     let volume: MeshStorVolume | null = this.#deps.cached(this.name) ?? null;
     let freshUntil = 0;
+    let maxAgeMs = this.intent.kind === "none" ? REST_SNAPSHOT_MS : SNAPSHOT_MS;
     let last: { intent: Intent; view: VolumeView | null; plan: Plan } = { intent: this.intent, view: null, plan: EMPTY_PLAN };
     for (let batch = 0; batch < MAX_BATCHES; batch += 1) {
       if (volume === null) volume = await this.#read();
       if (volume === null) return this.#gone();
       this.#notice(volume);
-      const host = await this.#deps.snapshots.get(batch === 0 ? 300 : 0);
+      const host = await this.#deps.snapshots.get(maxAgeMs);
+      maxAgeMs = SNAPSHOT_MS;
       const input = this.#input(volume, host);
       const next = plan(input);
       const view = viewVolume(volume, host, this.#deps.me);
@@ -89,6 +95,7 @@ export class VolumeReconciler {
         continue;
       }
       const done = await this.#applyBatch(next.actions, view, volume);
+      if (!next.actions.every(isRecord)) maxAgeMs = 0;
       if (done.error) return { ...last, error: done.error };
       if (done.volume) {
         volume = done.volume;
@@ -214,6 +221,8 @@ export class VolumeReconciler {
   /** A join that failed is tried again later; one that the bitmaps could not prove right is rebuilt in full (I5). */
   #afterFailure(action: HostAction & { why: string }, error: MeshStorError): void {
     this.#deps.log.warn("action failed", { volume: this.name, ...action, code: error.code, error: error.message });
+    // It may have been done in part: no pass decides on what was seen before it.
+    this.#deps.snapshots.drop();
     if (action.kind !== "ReAddMember" && action.kind !== "AddMember") return;
     const full = action.kind === "ReAddMember" && error.code === "Unsafe";
     this.session = afterJoinFailure(this.session, action.partitionUUID, this.#deps.clock.nowMs(), full);

@@ -87,7 +87,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   informer.start();
   await informer.synced;
   lease.start();
-  watchLosses({ host, log, latest: () => latest, wakeFor: (controllers) => wakeUsers(informer, volumes, latest, controllers) }, signal);
+  watchLosses({ host, log, latest: () => latest, wakeFor: (controllers) => wakeUsers(informer, volumes, snapshots, latest, controllers) }, signal);
   const tick = setInterval(() => void inventory.refresh(), TICK_MS);
   const find = async (name: string) => {
     const volume = informer.get(name) ?? (await client.tryGet(VOLUMES, name));
@@ -103,8 +103,12 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   client.close();
 }
 
-/** Wakes the volumes whose members are reached through one of these controllers. */
-function wakeUsers(informer: Informer<MeshStorVolume>, volumes: Volumes, latest: HostSnapshot | null, controllers: readonly string[]): void {
+/**
+ * Wakes the volumes whose members are reached through one of these controllers. A snapshot from just before the
+ * loss would show that all is well, and they would wait for the next tick: it is dropped.
+ */
+function wakeUsers(informer: Informer<MeshStorVolume>, volumes: Volumes, snapshots: Snapshots, latest: HostSnapshot | null, controllers: readonly string[]): void {
+  snapshots.drop();
   const members = new Set((latest?.connections ?? []).filter((c) => controllers.includes(c.controller)).map((c) => c.partitionUUID));
   for (const volume of informer.list()) if ((volume.status?.partitions ?? []).some((p) => members.has(p.partitionUUID))) volumes.wake(volume.metadata.name);
 }

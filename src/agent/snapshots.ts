@@ -22,4 +22,9 @@ export class Snapshots {
     });
     return promise;
   }
+
+  /** What was seen so far is known to be out of date: the next caller gets a new one. */
+  drop(): void {
+    this.#last = null;
+  }
 }
