@@ -6,6 +6,7 @@ import { createVolume, deleteVolume, untilHealthy } from "../../lab/world/volume
 import { sleep } from "../../lab/world/wait.ts";
 import { Writer } from "../../lab/world/writer.ts";
 import type { World } from "../../lab/world/world.ts";
+import { untilBitmapClean } from "../bitmap.ts";
 import { logLines } from "../node-log.ts";
 import { HOME, type Bench, type Part } from "../part.ts";
 
@@ -44,6 +45,7 @@ export const pause: Part = {
     const id = await createVolume(world, "pvc-pause", { preferred: [HOME] });
     const file = `${await world.node(HOME).mount(id)}/records`;
     await untilHealthy(world, id);
+    await untilBitmapClean(world.lab.guest(HOME));
     const provider = providerOf((await world.volume(id))!);
     for (const fault of FAULTS) {
       const pauses: Pause[] = [];

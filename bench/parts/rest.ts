@@ -10,7 +10,7 @@ import { HOME, type Bench, type Part } from "../part.ts";
 
 const VOLUMES = 50;
 /** Created side by side; more would only queue at the node's drives. */
-const SIDE_BY_SIDE = 8;
+const SIDE_BY_SIDE = 4;
 const WINDOW_MS = 60_000;
 const SETTLE_MS = 15_000;
 const RSS_GOAL_MB = 150;

@@ -4,6 +4,7 @@ import { createVolume, deleteVolume, untilHealthy } from "../../lab/world/volume
 import { sleep } from "../../lab/world/wait.ts";
 import { Writer } from "../../lab/world/writer.ts";
 import type { Guest } from "../../lab/guest/guest.ts";
+import { bitmapState, untilBitmapClean } from "../bitmap.ts";
 import { diskCounts, difference, partitionName } from "../diskstats.ts";
 import { HOME, MiB, type Bench, type Part } from "../part.ts";
 import { providerOf } from "./pause.ts";
@@ -19,6 +20,7 @@ export const resync: Part = {
     const id = await createVolume(world, "pvc-resync", { preferred: [HOME] });
     const file = `${await world.node(HOME).mount(id)}/records`;
     await untilHealthy(world, id);
+    await untilBitmapClean(world.lab.guest(HOME));
     await absence(bench, id, file);
     await world.node(HOME).unmount(id);
     await deleteVolume(world, id);
@@ -39,7 +41,7 @@ async function absence({ world, figures }: Bench, id: string, file: string): Pro
   await writer.stop();
   await home.sh(`sync -f ${file}`);
   const written = difference(before, await count(home, local)).writtenBytes;
-  const bitmap = await dirtyChunks(home);
+  const bitmap = await bitmapState(home);
   const begin = await count(away, remote);
   const healed = Date.now();
   await world.lab.net.heal();
@@ -48,21 +50,9 @@ async function absence({ world, figures }: Bench, id: string, file: string): Pro
   const copied = difference(begin, await count(away, remote)).writtenBytes;
   if (writer.acks().length === 0 || written === 0) throw new Error("nothing was written during the absence");
   figures.show(PART, { name: "written to the local copy meanwhile", values: [written / MiB], unit: "MiB" });
-  figures.show(PART, { name: `dirty chunks of ${bitmap.chunk / MiB} MiB each`, values: [bitmap.dirty], unit: "" });
+  figures.show(PART, { name: `dirty chunks of ${bitmap.chunkBytes / MiB} MiB each`, values: [bitmap.dirty], unit: "" });
   // Besides the chunks: label, superblock and bitmap of the returning member.
-  figures.atMost(PART, { name: "written to the returning copy", values: [copied / MiB], unit: "MiB" }, (bitmap.dirty * bitmap.chunk) / MiB + 1, "≤ the dirty chunks");
+  figures.atMost(PART, { name: "written to the returning copy", values: [copied / MiB], unit: "MiB" }, (bitmap.dirty * bitmap.chunkBytes) / MiB + 1, "≤ the dirty chunks");
   figures.atMost(PART, { name: "  share of the volume", values: [(100 * copied) / volume.spec.capacityBytes], unit: "%" }, 100, "< 100 %");
   figures.show(PART, { name: "network healed → all copies in sync", values: [seconds], unit: "s" });
-}
-
-/** What the bitmap on the local member's disk says, asked of mdadm. */
-async function dirtyChunks(guest: Guest): Promise<{ dirty: number; chunk: number }> {
-  // The array's bitmap is written lazily; the member that is in sync has it.
-  const text = await guest.sh(
-    `for d in /sys/block/md*/md/dev-*; do [ "$(cat $d/state)" = in_sync ] && mdadm --examine-bitmap /dev/$(basename $(readlink -f $d/block)); done; true`,
-  );
-  const chunk = /Chunksize : (\d+) (KB|MB)/.exec(text);
-  const dirty = /(\d+) dirty/.exec(text);
-  if (!chunk || !dirty) throw new Error(`mdadm's description of the bitmap is not understood: ${text}`);
-  return { dirty: Number(dirty[1]), chunk: Number(chunk[1]) * (chunk[2] === "MB" ? MiB : 1024) };
 }
