@@ -11,10 +11,10 @@ import { summaryTable } from "./summary.ts";
 const scenario = readScenario("test/scenarios/a-loss.scenario.ts", "/**\n * A provider loses power\n * under load. More follows.\n *\n * @minutes 12\n */\n");
 
 test("a scenario's comment says its title, its limit and whether it wants to be alone", () => {
-  const loss = { name: "a-loss", file: "test/scenarios/a-loss.scenario.ts", title: "A provider loses power under load.", limitMs: 720_000, alone: false };
+  const loss = { name: "a-loss", file: "test/scenarios/a-loss.scenario.ts", title: "A provider loses power under load.", limitMs: 720_000, alone: false, byName: false };
   assert.deepEqual(scenario, loss);
   const plain = readScenario("test/scenarios/b.scenario.ts", "/** Short. @alone */");
-  assert.deepEqual(plain, { name: "b", file: "test/scenarios/b.scenario.ts", title: "Short.", limitMs: 1_200_000, alone: true });
+  assert.deepEqual(plain, { name: "b", file: "test/scenarios/b.scenario.ts", title: "Short.", limitMs: 1_200_000, alone: true, byName: false });
 });
 
 test("an unknown scenario is refused with the names there are", () => {

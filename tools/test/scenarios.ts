@@ -3,7 +3,7 @@
  *
  * A scenario is a file of node:test; its tests are counted one by one. Its first comment begins with
  * one sentence, which the summary shows, and may contain `@minutes N` (its time limit; 20 without) and
- * `@alone` (no other scenario beside it). MESHSTOR_ARTEFACTS names the folder for its consoles and
+ * `@alone` (no other scenario beside it), `@byname` (only when named on the command line). MESHSTOR_ARTEFACTS names the folder for its consoles and
  * logs: kept if it fails.
  */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -27,6 +27,8 @@ export interface Scenario {
   title: string;
   limitMs: number;
   alone: boolean;
+  /** Runs only when it is named; its comment says why. */
+  byName: boolean;
 }
 
 export function readScenario(file: string, text: string): Scenario {
@@ -37,7 +39,7 @@ export function readScenario(file: string, text: string): Scenario {
     .trim();
   const title = /^(.*?[.!?])(\s|$)/.exec(words)?.[1] ?? words.slice(0, 100);
   const minutes = Number(/@minutes (\d+)/.exec(words)?.[1] ?? MINUTES);
-  return { name: basename(file).replace(/\.(scenario|lab)\.ts$/, ""), file, title, limitMs: minutes * 60_000, alone: /@alone\b/.test(words) };
+  return { name: basename(file).replace(/\.(scenario|lab)\.ts$/, ""), file, title, limitMs: minutes * 60_000, alone: /@alone\b/.test(words), byName: /@byname\b/.test(words) };
 }
 
 export function readScenarios(files: readonly string[]): Scenario[] {
@@ -48,7 +50,7 @@ export function readScenarios(files: readonly string[]): Scenario[] {
 export function chooseScenarios(all: readonly Scenario[], names: readonly string[]): Scenario[] {
   const unknown = names.filter((name) => !all.some((scenario) => scenario.name === name));
   if (unknown.length > 0) throw new Error(`no scenario "${unknown.join('", "')}"; there are: ${all.map((scenario) => scenario.name).join(", ")}`);
-  return names.length === 0 ? [...all] : all.filter((scenario) => names.includes(scenario.name));
+  return names.length === 0 ? all.filter((scenario) => !scenario.byName) : all.filter((scenario) => names.includes(scenario.name));
 }
 
 /** Runs them two at a time, the long ones first; those that want no neighbour come last, one by one. */
