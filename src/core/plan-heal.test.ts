@@ -197,6 +197,31 @@ test("one copy moves to the pod's node through the vacant slot; the source stays
   );
 });
 
+test("a slot is taken away only if no absent member still counts on the bitmap: a full array would clear it (I5)", () => {
+  const w = inUse("a", { placement: ["a", "b"] });
+  const a = nodeOf(w, "a");
+  a.arrays[0]!.raidDisks = 3;
+  const v = latest(w)!;
+  const absent = { ...recordOf(w, "b")!, partitionUUID: part("c"), nodeID: "c", state: "Missing" as const, updatedAt: "2026-11-20T10:00:00Z" };
+  const next = (outSince: object) =>
+    nextOf(w, a, { volume: { ...v, spec: { ...v.spec, numberOfCopies: 2 }, status: { ...v.status, partitions: [...v.status!.partitions!, { ...absent, ...outSince }] } } });
+  assert.deepEqual(kinds(next({}).actions), ["ShrinkMirror"]);
+  assert.ok(!kinds(next({ outSince: 1 }).actions).includes("ShrinkMirror"));
+});
+
+test("a retired member is given up for wiping only after its connection is gone (I9)", () => {
+  const w = inUse("a", { placement: ["a", "b"] });
+  const [a, v] = [nodeOf(w, "a"), latest(w)!];
+  a.arrays[0]!.members.splice(1, 1);
+  a.windows.splice(1, 1);
+  const partitions = v.status!.partitions!.map((p) => (p.nodeID === "b" ? { ...p, state: "Replacing" as const } : p));
+  const status = { ...v.status, partitions, mirrors: [{ ...v.status!.mirrors![0]!, inSync: [part("a")] }] };
+  const next = () => kinds(nextOf(w, a, { volume: { ...v, status } }).actions);
+  assert.deepEqual(next(), ["Disconnect"]);
+  a.conns.length = 0;
+  assert.deepEqual(next(), ["RecordRetired"]);
+});
+
 test("no copy is retired before as many as wanted are in sync", () => {
   const w = inUse("a", { placement: ["a", "b"] });
   unstageEverywhere(w);
