@@ -226,13 +226,13 @@ test("without the API nothing is released: writes stay held, and it is said", ()
   const w = inUse("a", { placement: ["a", "b"] });
   const a = nodeOf(w, "a");
   lose(w, "b");
-  w.api.up = false;
+  w.api.cut.add("a");
   const mark = w.trace.length;
   rounds(w, 5);
   assert.deepEqual(doneByAll(w, mark), []);
   assert.equal(write(w, a), false);
   assert.equal(a.agent.last?.error?.code, "ApiUnavailable");
-  w.api.up = true;
+  w.api.cut.clear();
   rounds(w, 2);
   assert.equal(write(w, a), true);
   assert.ok(latest(w));

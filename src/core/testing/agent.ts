@@ -23,8 +23,8 @@ import { bootID, latest, say, Violation } from "./world.ts";
 const MAX_BATCHES = 60;
 const FRESH_MS = 2_000;
 
-export function newAgent(cache: number): AgentState {
-  return { session: EMPTY_SESSION, intent: { kind: "none" }, cache, seen: null, pass: null, point: null, last: null, jobs: [], bumped: new Set() };
+export function newAgent(): AgentState {
+  return { session: EMPTY_SESSION, intent: { kind: "none" }, cache: -1, seen: null, pass: null, point: null, last: null, jobs: [], bumped: new Set() };
 }
 
 export function identityOf(n: NodeState): PlanInput["me"] {
@@ -38,7 +38,7 @@ export function* pass(w: World, n: NodeState): Generator<Point, PassEnd> {
   let last: { intent: Intent; plan: Plan | null } = { intent: n.agent.intent, plan: null };
   for (let batch = 0; batch < MAX_BATCHES; batch += 1) {
     try {
-      if (volume === null) volume = readVolume(w);
+      if (volume === null) volume = readVolume(w, n);
       if (volume === null) return { ...gone(n), error: null };
       const host = look(w, n, volume);
       const me = identityOf(n);
@@ -48,7 +48,7 @@ export function* pass(w: World, n: NodeState): Generator<Point, PassEnd> {
       last = { intent: input.intent, plan: next };
       if (next.actions.length === 0) return { ...last, error: null };
       if (w.nowMs > freshUntil && next.actions.some((a) => FRESH_KINDS.has(a.kind))) {
-        volume = readVolume(w);
+        volume = readVolume(w, n);
         freshUntil = w.nowMs + FRESH_MS;
         continue;
       }
@@ -85,8 +85,8 @@ function asModelError(error: unknown): MeshStorError {
   throw error;
 }
 
-function readVolume(w: World): MeshStorVolume | null {
-  if (!w.api.up) throw new MeshStorError("ApiUnavailable", "the API does not answer");
+function readVolume(w: World, n: NodeState): MeshStorVolume | null {
+  if (w.api.cut.has(n.name)) throw new MeshStorError("ApiUnavailable", "the API does not answer");
   return latest(w);
 }
 

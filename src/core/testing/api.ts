@@ -35,7 +35,7 @@ export function* compareAndSwap(w: World, from: string, action: RecordAction, co
   // A loss and a retirement insist on an answer to a write of their own (Z2).
   const definite = action.kind === "RecordOut" || action.kind === "RecordRetire";
   for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
-    if (!w.api.up) throw new MeshStorError("ApiUnavailable", "the API does not answer");
+    if (w.api.cut.has(from)) throw new MeshStorError("ApiUnavailable", "the API does not answer");
     const volume = latest(w);
     if (volume === null) throw hostError("VolumeNotFound", "the volume does not exist any more");
     const result = applyRecord(action, volume, context);
@@ -43,7 +43,7 @@ export function* compareAndSwap(w: World, from: string, action: RecordAction, co
     const pending: PendingPut = { over: w.api.versions.length - 1, status: written(volume, result.status), from, landed: false };
     w.api.pending.push(pending);
     yield { moment: "within", kind: action.kind };
-    if (!w.api.up || w.rng.chance(w.trouble)) throw new MeshStorError("ApiUnavailable", `${action.kind} may or may not have been written`);
+    if (w.api.cut.has(from) || w.rng.chance(w.trouble)) throw new MeshStorError("ApiUnavailable", `${action.kind} may or may not have been written`);
     const before = pending.landed;
     if (before ? !definite : landPut(w, pending)) {
       const now = before ? latest(w) : w.api.versions[pending.over + 1]!;

@@ -46,7 +46,7 @@ export function until(w: World, what: string, holds: () => boolean, options: { r
 export function healEverything(w: World): void {
   say(w, "all faults end");
   w.trouble = 0;
-  w.api.up = true;
+  w.api.cut.clear();
   w.cuts.clear();
   for (const n of w.nodes) for (const drive of n.drives) drive.present = true;
   for (const n of w.nodes) if (!n.up) powerOn(w, n);

@@ -44,11 +44,11 @@ export function createWorld(options: ModelOptions): World {
       arrays: [],
       volumeDevice: null,
       mounts: [],
-      agent: newAgent(0),
+      agent: newAgent(),
       wants: "none",
       mayBeStaged: false,
     })),
-    api: { versions: [], pending: [], up: true },
+    api: { versions: [], pending: [], cut: new Set() },
     nowMs: 0,
     acked: Array.from({ length: options.stripes }, () => Array.from({ length: BLOCKS }, () => 0)),
     nextWrite: 1,
@@ -84,10 +84,16 @@ export function createWorld(options: ModelOptions): World {
   return w;
 }
 
+/** A new agent reads everything once before it does anything. */
+function hasStarted(w: World, n: NodeState): boolean {
+  if (n.agent.cache < 0 && !w.api.cut.has(n.name)) n.agent.cache = w.api.versions.length - 1;
+  return n.agent.cache >= 0;
+}
+
 /** One step of a node's agent: to the next point at which it could die. False if it is down. */
 export function stepAgent(w: World, n: NodeState): boolean {
   const { agent } = n;
-  if (!n.up) return false;
+  if (!n.up || !hasStarted(w, n)) return false;
   agent.pass ??= pass(w, n);
   const step = agent.pass.next();
   agent.point = step.done ? null : step.value;
@@ -130,19 +136,19 @@ export function killAgent(w: World, n: NodeState): void {
   if (point && point.kind !== "") w.crashed.push(`${point.moment}:${point.kind}`);
   for (const job of n.agent.jobs) w.crashed.push(`within:${job.action.kind}`);
   say(w, `${n.name}: agent killed ${point ? `${point.moment} ${point.kind}` : "between passes"}`);
-  n.agent = newAgent(Math.max(n.agent.cache, w.api.versions.length - 1));
+  n.agent = newAgent();
 }
 
 export function powerOff(w: World, n: NodeState): void {
   say(w, `${n.name}: power off`);
   losePower(w, n);
-  n.agent = newAgent(w.api.versions.length - 1);
+  n.agent = newAgent();
 }
 
 export function powerOn(w: World, n: NodeState): void {
   n.boot += 1;
   n.up = true;
-  n.agent = newAgent(w.api.versions.length - 1);
+  n.agent = newAgent();
   // Kubelet may have forgotten what was staged before, or finds it again and cleans up.
   if (w.rng.chance(0.5)) Object.assign(n, { mayBeStaged: false, wants: "none" });
   say(w, `${n.name}: power on, ${bootID(n)}`);
@@ -228,7 +234,7 @@ function stepLate(w: World): void {
     return land(w, e, w.rng.int(e.late.length));
   }
   const orphans = w.api.pending.filter((p) => !w.nodes.some((n) => n.name === p.from && n.agent.point?.moment === "within"));
-  if (orphans.length === 0 || !w.api.up) return;
+  if (orphans.length === 0) return;
   const pending = w.rng.pick(orphans);
   if (w.rng.chance(0.5)) w.api.pending = w.api.pending.filter((p) => p !== pending);
   else if (landPut(w, pending)) say(w, `a late write of ${pending.from} lands as version ${w.api.versions.length - 1}`);
@@ -241,6 +247,7 @@ function stepKubelet(w: World, n: NodeState): void {
   else if (dice < 5) n.wants = n.mayBeStaged ? "unstage" : "none";
   else if (dice < 6) n.wants = n.wants === "unstage" ? "stage" : "none";
   else if (dice < 8) togglePublish(w, n);
+  else if (dice < 9 && w.rng.chance(0.1)) deleteVolume(w);
   kubeletAsks(n);
 }
 
@@ -262,9 +269,9 @@ export function fault(w: World): void {
   if (dice < 13) return n === other ? undefined : cut(w, n.name, other.name);
   if (dice < 15) return pullDrive(w, n, w.rng.int(2));
   if (dice < 16) {
-    say(w, "the API is down");
-    w.api.up = false;
-    return;
+    const cutOff = w.rng.chance(0.5) ? w.nodes : [n];
+    for (const x of cutOff) w.api.cut.add(x.name);
+    return say(w, `${cutOff.map((x) => x.name).join(", ")}: the API is out of reach`);
   }
   if (dice < 16.5) return removeByHand(w, n);
   const inUse = n.conns.find((x) => n.arrays.some((a) => a.members.some((m) => m.window.conn === x)));
@@ -286,10 +293,10 @@ function removeByHand(w: World, n: NodeState): void {
 
 /** Something that broke is mended. */
 function recover(w: World): void {
-  if (w.api.up && w.cuts.size === 0 && w.nodes.every((n) => n.up && n.drives.every((d) => d.present))) return;
+  if (w.api.cut.size === 0 && w.cuts.size === 0 && w.nodes.every((n) => n.up && n.drives.every((d) => d.present))) return;
   const mends: (() => void)[] = w.nodes.filter((n) => !n.up).map((n) => () => powerOn(w, n));
   if (w.cuts.size > 0) mends.push(() => (say(w, "networks healed"), w.cuts.clear()));
-  if (!w.api.up) mends.push(() => (say(w, "the API is up"), (w.api.up = true)));
+  if (w.api.cut.size > 0) mends.push(() => (say(w, "the API is in reach"), w.api.cut.clear()));
   for (const drive of w.nodes.flatMap((n) => n.drives)) if (!drive.present) mends.push(() => (say(w, `drive ${drive.id} is back`), (drive.present = true)));
   if (mends.length > 0) w.rng.pick(mends)();
 }
@@ -302,7 +309,7 @@ export function step(w: World): void {
   if (dice < 60) stepBurst(w, n);
   else if (dice < 78) for (let i = w.rng.int(4); i >= 0; i -= 1) stepData(w);
   else if (dice < 83) endJob(w, n);
-  else if (dice < 89) n.agent.cache += w.rng.int(w.api.versions.length - n.agent.cache);
+  else if (dice < 89) n.agent.cache += w.api.cut.has(n.name) || n.agent.cache < 0 ? 0 : w.rng.int(w.api.versions.length - n.agent.cache);
   else if (dice < 94) detectLosses(w);
   else if (dice < 96) stepLate(w);
   else if (dice < 98) stepKubelet(w, n);

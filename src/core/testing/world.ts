@@ -149,7 +149,7 @@ export interface PassEnd {
 export interface AgentState {
   session: Session;
   intent: Intent;
-  /** Version of the record that its watch has delivered. */
+  /** Version of the record that its watch has delivered; -1 before its first read. */
   cache: number;
   /** What it saw last of its kernel; nothing was done on the host since. */
   seen: { host: HostSnapshot; atMs: number } | null;
@@ -192,7 +192,8 @@ export interface Api {
   versions: (MeshStorVolume | null)[];
   /** Writes on their way: each lands only over the version that it replaces. */
   pending: PendingPut[];
-  up: boolean;
+  /** Nodes that do not reach it. */
+  cut: Set<string>;
 }
 
 export interface World {
