@@ -42,26 +42,33 @@ function sum(words: readonly (string | undefined)[]): number {
 
 /** Every nvmet subsystem that carries our name. */
 export async function observeExports(): Promise<Export[]> {
-  return Promise.all((await ourSubsystems()).map(observeExport));
+  const names = await ourSubsystems();
+  for (const nqn of lastSeen.keys()) if (!names.includes(nqn)) lastSeen.delete(nqn);
+  return Promise.all(names.map(observeExport));
 }
+
+/** Exports as last seen, for attributes that hang behind a drive or a withdrawal (nvmet/cut.ts): what cannot be read has not changed. */
+const lastSeen = new Map<string, Export>();
 
 async function observeExport(nqn: string): Promise<Export> {
   const at = namespaceDir(nqn);
+  const before = lastSeen.get(nqn);
   const [devicePath, enabled, allowedHosts, ports] = await Promise.all([
-    attributeOrEmpty(`${at}/device_path`),
-    attributeOrEmpty(`${at}/enable`),
-    listDir(`${subsystemDir(nqn)}/allowed_hosts`),
-    portsOf(nqn),
+    orLast(readAttribute(`${at}/device_path`), before?.devicePath ?? ""),
+    orLast(readAttribute(`${at}/enable`), before?.enabled ? "1" : "0"),
+    orLast(listDir(`${subsystemDir(nqn)}/allowed_hosts`), before?.allowedHosts ?? []),
+    orLast(portsOf(nqn), before?.ports ?? []),
   ]);
-  return { nqn, ...parseExportNQN(nqn)!, devicePath: devicePath === "(null)" ? "" : devicePath, enabled: enabled === "1", allowedHosts, ports };
+  const seen = { nqn, ...parseExportNQN(nqn)!, devicePath: devicePath === null || devicePath === "(null)" ? "" : devicePath, enabled: enabled === "1", allowedHosts, ports };
+  lastSeen.set(nqn, seen);
+  return seen;
 }
 
-/** Behind an rmdir that waits for a drive the attributes of a namespace hang (nvmet/cut.ts): the export is still listed. */
-async function attributeOrEmpty(path: string): Promise<string> {
+async function orLast<T>(reading: Promise<T>, last: T): Promise<T> {
   try {
-    return (await readAttribute(path)) ?? "";
+    return await reading;
   } catch (error) {
-    if (asMeshStorError(error).code === "CommandTimedOut") return "";
+    if (asMeshStorError(error).code === "CommandTimedOut") return last;
     throw error;
   }
 }

@@ -49,9 +49,9 @@ after(async () => lab.destroy());
 const nqn = (attach: number, epoch = 1): string => exportNQN({ partitionUUID: REMOTE, epoch, attach });
 const drive = (s: HostSnapshot, index = 0) => s.drives.toSorted((a, b) => a.device.localeCompare(b.device))[index]!;
 
-async function makePartition(node: HostNode, uuid: string, index = 0): Promise<void> {
+async function makePartition(node: HostNode, uuid: string, index = 0, startBytes = 16 * MiB): Promise<void> {
   const id = drive(await node.observe(), index).id;
-  await node.apply({ kind: "CreatePartition", partitionUUID: uuid, drive: id, startBytes: 16 * MiB, sizeBytes: PART, label: partitionLabel(VOLUME_UID, 0) });
+  await node.apply({ kind: "CreatePartition", partitionUUID: uuid, drive: id, startBytes, sizeBytes: PART, label: partitionLabel(VOLUME_UID, 0) });
 }
 async function partition(node: HostNode, uuid: string) {
   return (await node.observe()).partitions.find((p) => p.uuid === uuid)!;
@@ -158,7 +158,7 @@ test("the owner connects, also twice, and nobody else can", async () => {
 test("labels are stamped, read back, and never go back", async () => {
   const s = await n1.observe();
   const devices = [
-    { partitionUUID: LOCAL, mirror: 0, device: s.partitions[0]!.device, generation: 3 },
+    { partitionUUID: LOCAL, mirror: 0, device: local(s).device, generation: 3 },
     { partitionUUID: REMOTE, mirror: 0, device: s.connections[0]!.device!, generation: 3 },
   ];
   const stamp = (epoch: number, atStart: boolean, generation: number): HostAction => ({
@@ -178,25 +178,26 @@ test("labels are stamped, read back, and never go back", async () => {
 
 async function openBoth(epoch = 1): Promise<void> {
   const s = await n1.observe();
-  const local: HostAction = { kind: "OpenWindow", partitionUUID: LOCAL, epoch, below: s.partitions[0]!.device, sizeBytes: WINDOW };
+  const first: HostAction = { kind: "OpenWindow", partitionUUID: LOCAL, epoch, below: local(s).device, sizeBytes: WINDOW };
   const remote: HostAction = { kind: "OpenWindow", partitionUUID: REMOTE, epoch, below: s.connections[0]!.device!, sizeBytes: WINDOW };
-  await n1.apply(local, remote, local);
+  await n1.apply(first, remote, first);
 }
 const members = [
   { partitionUUID: REMOTE, local: false },
   { partitionUUID: LOCAL, local: true },
 ];
+const local = (s: HostSnapshot) => s.partitions.find((p) => p.uuid === LOCAL)!;
 const window = (s: HostSnapshot, uuid: string): string => s.windows.find((w) => w.partitionUUID === uuid)!.device;
 
 test("windows are opened under their epoch", async () => {
   await openBoth();
   const s = await n1.observe();
   assert.deepEqual(s.windows.map((w) => [w.partitionUUID, w.epoch, w.below, w.sizeBytes, w.suspended]).toSorted(), [
-    [LOCAL, 1, s.partitions[0]!.device, WINDOW, false],
+    [LOCAL, 1, local(s).device, WINDOW, false],
     [REMOTE, 1, s.connections[0]!.device, WINDOW, false],
   ]);
-  assert.deepEqual(s.partitions[0]!.holders, [window(s, LOCAL)]);
-  const other: HostAction = { kind: "OpenWindow", partitionUUID: LOCAL, epoch: 2, below: s.partitions[0]!.device, sizeBytes: WINDOW };
+  assert.deepEqual(local(s).holders, [window(s, LOCAL)]);
+  const other: HostAction = { kind: "OpenWindow", partitionUUID: LOCAL, epoch: 2, below: local(s).device, sizeBytes: WINDOW };
   assert.equal((await n1.refused(other)).code, "Unsafe");
 });
 
@@ -497,5 +498,5 @@ test("a partition is wiped and deleted; its space reads as zeroes and is free", 
   const disk = p.device.replace(/p\d+$/, "");
   assert.equal(await n1.guest.sh(`dd if=/dev/${disk} bs=1M skip=16 count=520 status=none | tr -d '\\0' | wc -c`), "0");
   const { snapshot, tables } = await n1.call({ tables: true });
-  assert.deepEqual([snapshot.partitions.map((x) => x.uuid), tables.find((t) => t.drive === p.drive)!.entries], [[THIRD], []]);
+  assert.deepEqual([snapshot.partitions.map((x) => x.uuid), tables.find((t) => t.drive === p.drive)!.entries.map((e) => e.uuid)], [[THIRD], [THIRD]]);
 });

@@ -9,7 +9,7 @@ import { clearLogicalBlockSize, readSuperblock } from "./raw.ts";
 import { parseSuperblock } from "./superblock.ts";
 import { arrayByUUID, arrayDevice } from "./sysfs.ts";
 import { mdadm, mdadmUUID, newPath } from "./tool.ts";
-import { checkArray, checkMember, runningArray } from "./verify.ts";
+import { checkArray, checkMember, checkSectors, runningArray } from "./verify.ts";
 import { orStop, stopArray } from "./stop.ts";
 
 type CreateMirror = Extract<HostAction, { kind: "CreateMirror" }>;
@@ -24,6 +24,7 @@ export async function createMirror(action: CreateMirror): Promise<void> {
   const windows = await Promise.all(members.map(async (m) => ({ ...m, device: await windowOf(m.partitionUUID) })));
   const running = await arrayByUUID(action.arrayUUID);
   if (running) return verify(running, action, windows);
+  await checkSectors(windows[0]!.device, windows.map((w) => w.device));
   for (const w of windows) await assertBlank(w.device, action.arrayUUID, action.sizeBytes);
   const device = arrayDevice(action.arrayUUID);
   await mdadm(createArguments(device, action, windows), { deadlineMs: 60_000 });

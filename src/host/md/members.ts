@@ -8,7 +8,7 @@ import { poll } from "../files.ts";
 import { setMemberWriteMostly } from "./assemble.ts";
 import { readMember } from "./sysfs.ts";
 import { mdadm } from "./tool.ts";
-import { checkMember, runningArray } from "./verify.ts";
+import { checkMember, checkSectors, runningArray } from "./verify.ts";
 
 type Action<K extends HostAction["kind"]> = Extract<HostAction, { kind: K }>;
 
@@ -61,6 +61,7 @@ export async function addMember(action: Action<"AddMember">): Promise<void> {
   await assertWindow(window, action.partitionUUID);
   const before = await runningArray(device);
   if (!before.members.some((m) => m.device === window)) {
+    await checkSectors(device, [window]);
     await wipeMetadata(window);
     await mdadm(["--manage", node(device), ...(action.local ? [] : ["--write-mostly"]), "--add", node(window)], { lane: device });
   }

@@ -12,7 +12,7 @@ import { readMetadata } from "./raw.ts";
 import { reAddDoubt } from "./readd-rules.ts";
 import { writeMd } from "./sysfs.ts";
 import { mdadm } from "./tool.ts";
-import { runningArray } from "./verify.ts";
+import { checkSectors, runningArray } from "./verify.ts";
 
 type ReAdd = Extract<HostAction, { kind: "ReAddMember" }>;
 
@@ -26,6 +26,7 @@ export async function reAddMember(action: ReAdd): Promise<void> {
   if (array.arrayUUID !== action.arrayUUID) throw doubt(`the array is ${array.arrayUUID}`);
   if (!array.hasBitmap) throw doubt("the array has no bitmap, a member would be believed as it is (Z18)");
   if (!array.members.some((m) => m.device === survivorWindow && m.flags.includes("in_sync") && !m.flags.includes("faulty"))) throw doubt(`${survivorWindow} is not in sync`);
+  await checkSectors(device, [window]);
 
   const [returning, survivor] = [await readMetadata(window), await readMetadata(survivorWindow)];
   const reason = reAddDoubt(action.arrayUUID, returning, survivor);

@@ -1,6 +1,8 @@
 /** What every array of ours must be, proven from sysfs and the drives after each assembly and add (I1, I3). */
 import { MD_DATA_OFFSET } from "../../base/layout.ts";
 import { MeshStorError } from "../../base/errors.ts";
+import { sysBlock } from "../block.ts";
+import { readAttribute } from "../files.ts";
 import type { ArrayState } from "./sysfs.ts";
 import { readArray } from "./sysfs.ts";
 import { readSuperblock } from "./raw.ts";
@@ -35,4 +37,18 @@ export async function runningArray(device: string): Promise<ArrayState> {
   const state = await readArray(device);
   if (state === null || state.arrayState === "inactive") throw new MeshStorError("Unsafe", `array ${device} does not run`);
   return state;
+}
+
+/**
+ * Throws Unsafe unless the windows have the sector size of `device` (an array or a first window): a member
+ * with larger sectors would raise the array's below a mounted filesystem (Linux 6.12), or stay a spare for
+ * ever (7.2, md.c, mddev_stack_new_rdev).
+ */
+export async function checkSectors(device: string, windows: readonly string[]): Promise<void> {
+  const sectorsOf = (name: string) => readAttribute(`${sysBlock(name)}/queue/logical_block_size`);
+  const wanted = await sectorsOf(device);
+  for (const window of windows) {
+    const found = await sectorsOf(window);
+    if (found !== wanted) throw new MeshStorError("Unsafe", `member ${window} has sectors of ${found} bytes, ${device} of ${wanted}`);
+  }
 }

@@ -1,9 +1,10 @@
-/** Our nvmet ports: one per address and service, shared by all exports, there as long as one uses it. */
+/** Our nvmet ports: one per address and service, shared by all exports, there as long as this node exports anything. */
 import { isIPv6 } from "node:net";
 import { MeshStorError } from "../../base/errors.ts";
-import { listDir, makeDir, makeLink, readAttribute, removeDir, removeLink, writeAttribute } from "../files.ts";
+import { runOk } from "../exec.ts";
+import { listDir, makeDir, makeLink, readAttribute, removeLink, writeAttribute } from "../files.ts";
 import { serially } from "../serial.ts";
-import { FIRST_PORT, isOurPort, LAST_PORT, nvmetRoot, portDir, subsystemDir } from "./tree.ts";
+import { FIRST_PORT, isOurPort, LAST_PORT, nvmetRoot, ourSubsystems, portDir, subsystemDir } from "./tree.ts";
 
 interface PortAddress {
   address: string;
@@ -18,18 +19,25 @@ export function linkToPort(nqn: string, address: string, service: number): Promi
   });
 }
 
-/** Takes a subsystem off a port; the port goes with its last subsystem, if it is ours. */
+/** Takes a subsystem off a port. The port itself stays: see {@link sweepPorts}. */
 export function unlinkFromPort(nqn: string, port: string): Promise<void> {
-  return serially("nvmet-ports", async () => {
-    await removeLink(`${portDir(port)}/subsystems/${nqn}`, 10_000);
-    await removeIfUnused(port);
-  });
+  return serially("nvmet-ports", () => removeLink(`${portDir(port)}/subsystems/${nqn}`, 10_000));
 }
 
-/** Removes a port of ours that nothing is linked to. */
-async function removeIfUnused(port: string): Promise<void> {
-  if (!isOurPort(port) || (await listDir(`${portDir(port)}/subsystems`)).length > 0) return;
-  await removeDir(portDir(port), 10_000);
+/**
+ * Removes our ports once no export of ours is left, not even one that is still being withdrawn: the
+ * kernel lets all controllers of the target go first (configfs.c, nvmet_port_release: flush_workqueue),
+ * and behind a drive that hangs that would hold the directory of all ports. In a child, for other
+ * people's drives can hang as well.
+ */
+export function sweepPorts(): Promise<void> {
+  return serially("nvmet-ports", async () => {
+    const ports = (await listDir(`${nvmetRoot()}/ports`)).filter(isOurPort);
+    if (ports.length === 0 || (await ourSubsystems()).length > 0) return;
+    for (const port of ports) {
+      if ((await listDir(`${portDir(port)}/subsystems`)).length === 0) await runOk(["rmdir", portDir(port)], { deadlineMs: 10_000, lane: "nvmet ports" });
+    }
+  });
 }
 
 async function findOrMake(wanted: PortAddress): Promise<string> {
@@ -56,11 +64,4 @@ async function makePort(wanted: PortAddress, taken: ReadonlySet<string>): Promis
   const attributes = { addr_trtype: "tcp", addr_adrfam: isIPv6(wanted.address) ? "ipv6" : "ipv4", addr_traddr: wanted.address, addr_trsvcid: wanted.service };
   for (const [name, value] of Object.entries(attributes)) await writeAttribute(`${portDir(port)}/${name}`, value);
   return port;
-}
-
-/** Removes ports of ours that an interrupted action left without a subsystem. */
-export function sweepPorts(): Promise<void> {
-  return serially("nvmet-ports", async () => {
-    for (const port of await listDir(`${nvmetRoot()}/ports`)) await removeIfUnused(port);
-  });
 }
