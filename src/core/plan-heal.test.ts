@@ -102,6 +102,22 @@ test("who fills the last vacant slot ends the claims of those still away: they c
   assert.ok(a.arrays[0]!.members.length === 2 && !b.up);
 });
 
+test("announced while two slots were vacant, joining when it fills the last: the claims of others end before it does (I5)", () => {
+  const { w, a, b } = degraded(["a", "b", "c"]);
+  powerOn(w, b);
+  for (let i = 0; i < 200 && !a.agent.session.joining.includes(part("b")); i += 1) stepAll(w);
+  const v = latest(w)!;
+  const absent = { ...recordOf(w, "b")!, partitionUUID: part("d"), nodeID: "d", state: "Missing" as const };
+  const next = (change: object) => nextOf(w, a, { volume: { ...v, status: { ...v.status, partitions: [...v.status!.partitions!, { ...absent, ...change }] } } }).actions;
+  const { outSince: _claim, ...without } = absent;
+  assert.deepEqual(
+    next({ outSince: 2 }).map((x) => (x.kind === "RecordJoining" ? [x.member.partitionUUID, x.fills, x.byBitmap] : x.kind)),
+    [[part("b"), true, true]],
+  );
+  assert.equal(without.state, "Missing");
+  assert.ok(!kinds(next({ outSince: undefined })).includes("RecordJoining"));
+});
+
 test("an absent member keeps its claim while another returns and a slot stays vacant", () => {
   const { w, a, b } = degraded(["a", "b", "c"]);
   powerOff(w, nodeOf(w, "c"));

@@ -99,7 +99,10 @@ function join(view: VolumeView, mirror: MirrorView, m: MemberView, input: PlanIn
   const survivor = mirror.members.filter((s) => s.recorded && s.inArray && s.window).sort((a, b) => Number(b.local) - Number(a.local))[0];
   const byBitmap = m.record.outSince !== undefined && array.hasBitmap && growTo === null && survivor !== undefined && !input.session.fullRebuild.includes(m.uuid);
   const ref = { partitionUUID: m.uuid, mirror: mirror.index };
-  if (!input.session.joining.includes(m.uuid)) return act({ kind: "RecordJoining", member: ref, fills, byBitmap, why: `member on node ${m.record.nodeID} is there again` });
+  // Others may have come and gone since it was announced: what it ends for them, and for itself, must stand in the record now.
+  const others = mirror.members.some((x) => x !== m && x.record.outSince !== undefined);
+  const announced = input.session.joining.includes(m.uuid) && !(fills && others) && (byBitmap || m.record.outSince === undefined);
+  if (!announced) return act({ kind: "RecordJoining", member: ref, fills, byBitmap, why: `member on node ${m.record.nodeID} is there again` });
   if (!labelled(view, m, input)) return act(label(view, mirror, [m]));
   if (!m.window) return act(openWindow(view, m));
   const common = { device: array.device, partitionUUID: m.uuid, window: m.window.device, local: m.local };

@@ -41,6 +41,18 @@ test("stopped in another process than the one that stops to record: unclean (Z15
   assert.equal(statusOf(w).lastStop, "Unclean");
 });
 
+test("a member lost while its array stopped: unclean, because its last superblock may not have arrived (Z15)", () => {
+  const w = inUse("a", { placement: ["a", "b"] });
+  const a = nodeOf(w, "a");
+  a.wants = "unstage";
+  for (let i = 0; i < 200 && !(a.agent.point?.moment === "before" && a.agent.point.kind === "StopMirror"); i += 1) stepAll(w);
+  a.conns[0]!.broken = true;
+  until(w, "unstaged", () => a.wants === "none");
+  assert.equal(statusOf(w).lastStop, "Unclean");
+  stageOn(w, a);
+  rest(w, a);
+});
+
 test("still mounted for a pod: refused with the path, nothing is touched", () => {
   const w = inUse("a", { placement: ["a", "b"] });
   const a = nodeOf(w, "a");

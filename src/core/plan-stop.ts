@@ -36,9 +36,17 @@ function isClean(view: VolumeView): boolean {
   return view.members.filter((m) => m.recorded).every((m) => m.inArray !== null && m.inArray.flags.includes("in_sync") && !isLost(m));
 }
 
+/** Z15: no connection of R was given up since; one that died while its array stopped may have missed the last superblock. */
+function isUnbroken(view: VolumeView): boolean {
+  return view.members.every((m) => {
+    const e = m.record.export;
+    return !m.recorded || (m.local ? m.partition !== null : e?.epoch === view.epoch && e.attach > (m.record.detachedAttach ?? 0));
+  });
+}
+
 function release(view: VolumeView, input: PlanInput): Plan {
   const { owner } = view.status;
-  if (view.mine) return act({ kind: "RecordRelease", clean: input.session.stopClean === true, why: "everything of the volume is gone from this node (I8)" });
+  if (view.mine) return act({ kind: "RecordRelease", clean: input.session.stopClean === true && isUnbroken(view), why: "everything of the volume is gone from this node (I8)" });
   if (owner?.nodeUID === input.me.nodeUID) return act({ kind: "RecordRelease", clean: false, why: "this node ran the volume in an earlier boot, and nothing of it is left (I8)" });
   return { ...NOTHING, done: true };
 }

@@ -1,7 +1,7 @@
 /** Host actions on mirrors and on the volume above them, in the model. */
 import type { HostAction } from "../action.ts";
 import { arrayDevice, windowDevice } from "./host-snapshot.ts";
-import { flush, inSyncMembers, markFaulty, pathOf, settleWrites, submit } from "./md.ts";
+import { flush, inSyncMembers, markFaulty, pathOf, raiseEvents, settleWrites, submit } from "./md.ts";
 import type { ArrayMember, ArrayState, NodeState, WindowState, World } from "./world.ts";
 import { BLOCKS, freeSlot, hostError, statusOf, violated } from "./world.ts";
 
@@ -72,7 +72,7 @@ function* createMirror(w: World, n: NodeState, action: Of<"CreateMirror">): Step
   if (w.everMounted) violated("I6", `mirror ${action.mirror} is made although the volume was mounted before`);
   for (const win of windows) if (win.part.content.some((value) => value !== 0)) violated("I7", `mirror ${action.mirror} is made on ${win.uuid}, which does not read as zeroes`);
   for (const win of windows) {
-    win.part.superblock = { arrayUUID: action.arrayUUID, raidDisks: action.slots, bitmap: new Set(), rebuilding: false };
+    win.part.superblock = { arrayUUID: action.arrayUUID, events: 0, raidDisks: action.slots, bitmap: new Set(), rebuilding: false };
     yield;
   }
   windowsOf(n, action.members);
@@ -87,6 +87,8 @@ function assembleMirror(w: World, n: NodeState, action: Of<"AssembleMirror">): v
     if (!statusOf(w).mirrors?.[action.mirror]?.inSync.includes(win.uuid)) violated("I3", `mirror ${action.mirror} is assembled with ${win.uuid}, which is not in R`);
   }
   const [first] = windows;
+  if (windows.some((win) => win.part.superblock!.events !== first!.part.superblock!.events))
+    throw hostError("Unsafe", `mdadm leaves members of mirror ${action.mirror} out: their event counts differ`);
   for (const win of windows)
     if (win.part.content.some((value, i) => value !== first!.part.content[i]))
       violated("I3", `mirror ${action.mirror} starts with members that differ: ${windows.map((x) => `${x.uuid.slice(0, 4)}=${x.part.content.join(",")}`).join(" ")}`);
@@ -101,6 +103,7 @@ function failMember(w: World, n: NodeState, action: Of<"FailMember">): void {
   checkLabels(w, array, m);
   if (!markFaulty(array, m)) throw hostError("Unsafe", `member ${m.window.uuid} is the last one in sync: it is not failed (Z1)`);
   if (m.todo.size === 0) array.recovering = false;
+  raiseEvents(array);
   settleWrites(w, array);
 }
 
@@ -128,6 +131,7 @@ function removeMember(w: World, n: NodeState, action: Of<"RemoveMember">): void 
   if (!m.faulty) throw hostError("CommandFailed", `${action.window} is not faulty`);
   quiet(w, array, m);
   array.members.splice(array.members.indexOf(m), 1);
+  raiseEvents(array);
 }
 
 function joinable(n: NodeState, action: { device: string; window: string; partitionUUID: string }): { array: ArrayState; win: WindowState; there: boolean } {
@@ -141,6 +145,7 @@ function joinable(n: NodeState, action: { device: string; window: string; partit
 function takeIn(array: ArrayState, window: WindowState, todo: Set<number>): ArrayMember {
   const m = { window, inSync: false, faulty: false, kicked: false, writeMostly: false, todo };
   array.members.push(m);
+  raiseEvents(array);
   return m;
 }
 
@@ -174,7 +179,7 @@ function* addMember(w: World, n: NodeState, action: Of<"AddMember">): Steps {
     yield;
     if (!n.arrays.includes(array) || !n.windows.includes(win)) throw hostError("CommandFailed", "the array is gone");
     quiet(w, array);
-    win.part.superblock = { arrayUUID: array.arrayUUID, raidDisks: array.raidDisks, bitmap: new Set(array.bitmap), rebuilding: true };
+    win.part.superblock = { arrayUUID: array.arrayUUID, events: 0, raidDisks: array.raidDisks, bitmap: new Set(array.bitmap), rebuilding: true };
     takeIn(array, win, new Set(Array.from({ length: BLOCKS }, (_, i) => i)));
     yield;
   }
@@ -204,7 +209,10 @@ function stopMirror(w: World, n: NodeState, action: Of<"StopMirror">): void {
   const array = n.arrays.find((a) => arrayDevice(a) === action.device);
   if (!array) return;
   if (n.volumeDevice?.below.includes(array)) throw hostError("CommandFailed", `${action.device} is in use`);
-  quiet(w, array);
+  // A member that is lost meanwhile holds the stop up, or the last superblock does not reach it.
+  if (!flush(w, array) || (!array.members.every((m) => m.faulty || pathOf(m.window) === "live") && w.rng.chance(0.5)))
+    throw hostError("CommandTimedOut", `${action.device} does not stop`);
+  raiseEvents(array);
   n.arrays.splice(n.arrays.indexOf(array), 1);
 }
 

@@ -36,6 +36,12 @@ export function markFaulty(array: ArrayState, m: ArrayMember): boolean {
   return true;
 }
 
+/** The array changed: its superblock is written to everyone who answers. */
+export function raiseEvents(array: ArrayState): void {
+  const events = 1 + Math.max(...array.members.map((m) => m.window.part.superblock?.events ?? 0));
+  for (const m of array.members) if (!m.faulty && pathOf(m.window) === "live" && m.window.part.superblock) m.window.part.superblock.events = events;
+}
+
 /** A write of the application enters the mirror. */
 export function submit(w: World, array: ArrayState, block: number): WriteState {
   const value = w.nextWrite++;
@@ -73,6 +79,7 @@ export function stepWrite(w: World, array: ArrayState, write: WriteState, uuid: 
 export function mdError(w: World, array: ArrayState, m: ArrayMember): void {
   if (m.faulty || !markFaulty(array, m)) return;
   m.kicked = true;
+  raiseEvents(array);
   say(w, `MD fails member ${m.window.uuid.slice(0, 4)} by itself`);
 }
 
@@ -145,6 +152,7 @@ export function stepRecovery(w: World, array: ArrayState): boolean {
 function endRecovery(w: World, array: ArrayState, target: ArrayMember): void {
   target.inSync = true;
   array.recovering = false;
+  raiseEvents(array);
   if (target.window.part.superblock) target.window.part.superblock.rebuilding = false;
   say(w, `member ${target.window.uuid.slice(0, 4)} is in sync`);
   if (degradedBy(array) === 0) clearBits(array, [...array.bitmap]);

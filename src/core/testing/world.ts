@@ -25,6 +25,8 @@ export interface Label {
 
 export interface Superblock {
   arrayUUID: string;
+  /** Event count: raised with every change of the array, on the members that answer. */
+  events: number;
   raidDisks: number;
   /** Dirty chunks, as they lie on this member. */
   bitmap: Set<number>;
