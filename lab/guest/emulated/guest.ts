@@ -15,7 +15,7 @@ import { prepareSystem } from "./system.ts";
 export class EmulatedGuest extends Machine {
   readonly kind = "emulated";
   readonly driveFaults: EmulatedDriveFaults;
-  protected override readonly bootLimitMs = 400_000;
+  protected override readonly bootLimitMs = 900_000;
   protected override readonly timeScale = 5;
 
   constructor(context: GuestContext) {
@@ -56,8 +56,10 @@ export class EmulatedGuest extends Machine {
   protected override async afterBoot(): Promise<void> {
     const serials = this.context.drives.map(({ serial }) => `'${serial}'`).join(" ");
     await this.sh(`for serial in ${serials}; do
-until grep -qs "^$serial *$" /sys/class/nvme/*/serial && ls /sys/class/nvme/*/nvme*n1 >/dev/null 2>&1; do sleep 0.1; done
-done
+until for controller in /sys/class/nvme/nvme*; do
+read -r found <"$controller/serial" && [ "$found" = "$serial" ] && ls -d "$controller"/nvme*n1 && break
+done; do sleep 0.1; done
+done >/dev/null 2>&1
 udevadm settle --timeout=120`);
   }
 
