@@ -22,7 +22,7 @@ export const DEBIAN_HOST_LABEL = "host-root";
 /** A host with MD as administrators install it; zstd and busybox are recommended by initramfs-tools. */
 const PACKAGES = [
   ...["linux-image-amd64", "initramfs-tools", "zstd", "busybox", "mdadm", "udev", "kmod", "systemd-sysv", "dbus"],
-  ...["e2fsprogs", "fdisk", "gdisk", "dmsetup", "iproute2", "procps", "nvme-cli", "libstdc++6"],
+  ...["e2fsprogs", "fdisk", "gdisk", "dmsetup", "iproute2", "procps", "libstdc++6"],
 ];
 
 /** Room on the disk beyond what the packages take. */

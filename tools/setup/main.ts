@@ -2,6 +2,7 @@
  * `tools/node tools/setup/main.ts [STEP|GROUP]...`: makes what the project's programs need.
  * Without arguments it does everything. Costs nothing when it is all there.
  */
+import { debianHostStep } from "./debian-host.ts";
 import { emulatedBootStep } from "./debian-kernel-initramfs.ts";
 import { ensureControlPlanePrograms } from "./kubernetes.ts";
 import { ensureGeneratedCsi } from "./proto.ts";
@@ -28,6 +29,7 @@ const STEPS: readonly SetupStep[] = [
   qemuStep,
   emulatedBootStep("6.12"),
   emulatedBootStep("7.2"),
+  debianHostStep,
   { name: "control-plane", describe: "etcd and Kubernetes API server", ensure: async () => ({ ...(await ensureControlPlanePrograms()) }) },
 ];
 
@@ -35,7 +37,7 @@ const GROUPS: Readonly<Record<string, readonly string[]>> = {
   guest: ["guest-root", "uml-kernel-6.12"],
   emulated: ["guest-root", "qemu", "emulated-boot-6.12"],
   lab: ["csi", "guest-root", "uml-kernel-6.12", "control-plane"],
-  test: ["csi", "guest-root", "uml-kernel-6.12", "control-plane", "qemu", "emulated-boot-6.12"],
+  test: ["csi", "guest-root", "uml-kernel-6.12", "control-plane", "qemu", "emulated-boot-6.12", "debian-host"],
   all: STEPS.map((step) => step.name),
 };
 
