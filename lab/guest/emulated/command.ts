@@ -94,7 +94,8 @@ function shareOptions(tag: string, path: string, readOnly: boolean): string[] {
 
 /**
  * The kernel knows QEMU's old Intel controller as one whose Write Zeroes must not be used (a quirk of its
- * driver), which is how a drive refuses it.
+ * driver), which is how a drive refuses it. QEMU's drives always look like dual-port ones: with native
+ * multipath the kernel shows nvme0c0n1 for the path and nvme0n1 for the drive.
  */
 function driveOptions(drive: Drive, index: number): string[] {
   const id = driveId(index);
