@@ -133,6 +133,28 @@ test("an absent member keeps its claim while another returns and a slot stays va
   assert.ok(!doneBy(w, "a", mark).includes("AddMember"));
 });
 
+test("a claim outlives the owner: an unclean start from a member that had joined meanwhile still knows what the absent one misses", () => {
+  const { w, a, b } = degraded(["a", "b", "c"]);
+  const c = nodeOf(w, "c");
+  powerOff(w, c);
+  detectLosses(w);
+  rounds(w, 3);
+  write(w, a, 2);
+  powerOn(w, b);
+  until(w, "b back", () => statusOf(w).mirrors?.[0]?.inSync.length === 2, { ms: 5_000 });
+  powerOff(w, a);
+  powerOn(w, a);
+  Object.assign(a, { wants: "none", mayBeStaged: false });
+  rounds(w, 2);
+  powerOff(w, a);
+  stageOn(w, b);
+  powerOn(w, c);
+  const mark = w.trace.length;
+  rounds(w, 10, 10_000);
+  assert.ok(doneBy(w, "b", mark).includes("ReAddMember"));
+  assert.deepEqual(statusOf(w).mirrors?.[0]?.inSync, [part("b"), part("c")]);
+});
+
 test("a member whose node announced an export and left keeps nobody else from joining", () => {
   const { w, a, b } = degraded(["a", "b", "c"]);
   powerOff(w, nodeOf(w, "c"));

@@ -14,10 +14,10 @@ test("slots are copies, at least two: one copy has a vacant one to move through"
   );
 });
 
-test("bitmap chunk: finer for small mirrors, 64 MiB at most", () => {
+test("bitmap chunk: finer for small mirrors, 64 MiB up to 1.875 TiB, then as coarse as the first page of the bitmap asks for", () => {
   assert.deepEqual(
-    [512 * MiB, GiB, 8 * GiB, 1024 * GiB].map((size) => bitmapChunk(size) / MiB),
-    [4, 8, 64, 64],
+    [512 * MiB, GiB, 8 * GiB, 1024 * GiB, 1920 * GiB, 1921 * GiB, 32 * 1024 * GiB].map((size) => bitmapChunk(size) / MiB),
+    [4, 8, 64, 64, 64, 128, 2048],
   );
 });
 
@@ -27,7 +27,8 @@ test("property: a mirror's share is whole MiB and the shares hold the volume; a 
       const share = mirrorSize(spec(bytes, 2, drives));
       assert.ok(share % MiB === 0 && share * drives >= bytes && (share - MiB) * drives < bytes);
       const chunk = bitmapChunk(share) / MiB;
-      assert.ok(chunk >= 1 && chunk <= 64 && Number.isInteger(Math.log2(chunk)) && (chunk === 64 || share / (chunk * MiB) <= 128));
+      assert.ok(chunk >= 1 && Number.isInteger(Math.log2(chunk)) && share / (chunk * MiB) <= 30_720);
+      assert.ok(chunk <= 64 || share / ((chunk / 2) * MiB) > 30_720);
     }),
   );
 });

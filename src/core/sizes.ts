@@ -12,11 +12,19 @@ export function mirrorSize(spec: VolumeSpec): number {
   return mirrorSizeBytes(spec.capacityBytes, spec.drivesPerCopy);
 }
 
-/** Write-intent chunk: mdadm's own default of 64 MiB from 8 GiB on, finer below so that a resync copies less. */
+/** Bits of a bitmap's first 4 KiB, beside its header of 256 bytes. */
+const FIRST_PAGE_BITS = (4096 - 256) * 8;
+
+/**
+ * Write-intent chunk: mdadm's own default of 64 MiB from 8 GiB on, finer below so that a resync copies less; coarser
+ * only where the bits would not fit into the bitmap's first page. MD writes that page to every member with each
+ * superblock, before a rebuilt member shows as in sync; later pages follow seconds after. So a member that enters R
+ * carries the whole bitmap, and an epoch that starts from it alone still knows what the absent ones miss (I5).
+ */
 export function bitmapChunk(sizeBytes: number): number {
   const MiB = 1024 * 1024;
   const wanted = sizeBytes / 128;
   let chunk = MiB;
-  while (chunk < wanted && chunk < 64 * MiB) chunk *= 2;
+  while ((chunk < wanted && chunk < 64 * MiB) || sizeBytes / chunk > FIRST_PAGE_BITS) chunk *= 2;
   return chunk;
 }

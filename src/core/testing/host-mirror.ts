@@ -162,7 +162,6 @@ function* reAddMember(w: World, n: NodeState, action: Of<"ReAddMember">): Steps 
   const union = new Set([...array.bitmap, ...own.bitmap]);
   array.bitmap = union;
   for (const m of array.members) if (m.window.part.superblock && pathOf(m.window) === "live") m.window.part.superblock.bitmap = new Set(union);
-  own.bitmap = new Set(union);
   own.raidDisks = array.raidDisks;
   const m = takeIn(array, win, new Set(union));
   yield;
@@ -179,7 +178,7 @@ function* addMember(w: World, n: NodeState, action: Of<"AddMember">): Steps {
     yield;
     if (!n.arrays.includes(array) || !n.windows.includes(win)) throw hostError("CommandFailed", "the array is gone");
     quiet(w, array);
-    win.part.superblock = { arrayUUID: array.arrayUUID, events: 0, raidDisks: array.raidDisks, bitmap: new Set(array.bitmap), rebuilding: true };
+    win.part.superblock = { arrayUUID: array.arrayUUID, events: 0, raidDisks: array.raidDisks, bitmap: new Set(), rebuilding: true };
     takeIn(array, win, new Set(Array.from({ length: BLOCKS }, (_, i) => i)));
     yield;
   }

@@ -36,10 +36,13 @@ export function markFaulty(array: ArrayState, m: ArrayMember): boolean {
   return true;
 }
 
-/** The array changed: its superblock is written to everyone who answers. */
+/** The array changed: its superblock, and with it the bitmap (core/sizes.ts), is written to everyone who answers. */
 export function raiseEvents(array: ArrayState): void {
   const events = 1 + Math.max(...array.members.map((m) => m.window.part.superblock?.events ?? 0));
-  for (const m of array.members) if (!m.faulty && pathOf(m.window) === "live" && m.window.part.superblock) m.window.part.superblock.events = events;
+  for (const m of array.members) {
+    const { superblock } = m.window.part;
+    if (!m.faulty && pathOf(m.window) === "live" && superblock) Object.assign(superblock, { events, bitmap: new Set(array.bitmap) });
+  }
 }
 
 /** A write of the application enters the mirror. */
