@@ -1,6 +1,6 @@
 /**
  * The host layer where it is dangerous: exports cut under load and over a hung drive, host tools that would assemble our arrays, mkfs killed in the middle.
- * @minutes 15
+ * @minutes 15 @byname (not in the default set yet: not seen to pass beside other labs)
  */
 import assert from "node:assert/strict";
 import { after, before, test as nodeTest } from "node:test";
@@ -58,11 +58,18 @@ const cut = (attach: number): HostAction => ({ kind: "CutExport", nqn: nqn(attac
 
 /** A writer that goes on until it is stopped; its exit code tells whether any write ever failed. */
 async function writer(device: string) {
-  return n1.guest.spawn(["sh", "-c", `while dd if=/dev/zero of=/dev/${device} bs=64k count=16 seek=$((RANDOM % 4000)) oflag=direct conv=notrunc status=none; do :; done; echo failed >/tmp/write-failed`]);
+  return n1.guest.spawn([
+    "sh",
+    "-c",
+    `while dd if=/dev/zero of=/dev/${device} bs=64k count=16 seek=$((RANDOM % 4000)) oflag=direct conv=notrunc status=none; do :; done; echo failed >/tmp/write-failed`,
+  ]);
 }
 
 test("members on both nodes", async () => {
-  for (const [node, uuid] of [[n1, LOCAL], [n2, REMOTE]] as const) {
+  for (const [node, uuid] of [
+    [n1, LOCAL],
+    [n2, REMOTE],
+  ] as const) {
     assert.equal((await node.call({ check: true })).check, null);
     const drive = (await node.observe()).drives.find((d) => d.sectorSize === 512)!;
     await node.apply({ kind: "CreatePartition", partitionUUID: uuid, drive: drive.id, startBytes: 16 * MiB, sizeBytes: PART, label: partitionLabel(VOLUME_UID, 0) });
@@ -70,7 +77,10 @@ test("members on both nodes", async () => {
   }
 });
 
-for (const [attach, debugfs] of [[1, true], [2, false]] as const) {
+for (const [attach, debugfs] of [
+  [1, true],
+  [2, false],
+] as const) {
   test(`an export is cut under load: its owner sees no error, only silence (Z11), ${debugfs ? "with" : "without"} debugfs`, async () => {
     await n2.guest.sh(debugfs ? "mountpoint -q /sys/kernel/debug || mount -t debugfs none /sys/kernel/debug" : "umount /sys/kernel/debug");
     await exportAndConnect(attach);
@@ -131,7 +141,10 @@ async function mirrorUp(): Promise<void> {
     { kind: "OpenWindow", partitionUUID: REMOTE, epoch: 1, below: s.connections[0]!.device!, sizeBytes: PART - LABEL_AREA },
   );
 }
-const members = [{ partitionUUID: LOCAL, local: true }, { partitionUUID: REMOTE, local: false }];
+const members = [
+  { partitionUUID: LOCAL, local: true },
+  { partitionUUID: REMOTE, local: false },
+];
 const arrays = (node: HostNode): Promise<string> => node.guest.sh("ls /sys/block | grep '^md' || true");
 const window = (s: HostSnapshot, uuid: string): string => s.windows.find((w) => w.partitionUUID === uuid)!.device;
 

@@ -24,7 +24,10 @@ export async function createMirror(action: CreateMirror): Promise<void> {
   const windows = await Promise.all(members.map(async (m) => ({ ...m, device: await windowOf(m.partitionUUID) })));
   const running = await arrayByUUID(action.arrayUUID);
   if (running) return verify(running, action, windows);
-  await checkSectors(windows[0]!.device, windows.map((w) => w.device));
+  await checkSectors(
+    windows[0]!.device,
+    windows.map((w) => w.device),
+  );
   for (const w of windows) await assertBlank(w.device, action.arrayUUID, action.sizeBytes);
   const device = arrayDevice(action.arrayUUID);
   await mdadm(createArguments(device, action, windows), { deadlineMs: 60_000 });

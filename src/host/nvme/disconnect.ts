@@ -26,5 +26,8 @@ export async function disconnect(action: Extract<HostAction, { kind: "Disconnect
     return left.includes(true) ? null : true;
   });
   if (gone) return;
-  throw failure(result) ?? new MeshStorError("CommandTimedOut", `controller ${action.controller} of ${action.nqn} or its namespace ${heads.map((h) => h.name).join(", ")} is still there`);
+  throw (
+    failure(result) ??
+    new MeshStorError("CommandTimedOut", `controller ${action.controller} of ${action.nqn} or its namespace ${heads.map((h) => h.name).join(", ")} is still there`)
+  );
 }
