@@ -41,7 +41,9 @@ async function measure(parts: readonly Part[], options: Options): Promise<void> 
     for (const part of parts) {
       say(`${part.name}: ${part.describe}`);
       const failure = await attempt(part, { world, figures, say });
-      if (failure !== null) failures.push(`${part.name} could not be measured: ${failure}`);
+      if (failure === null) continue;
+      failures.push(`${part.name} could not be measured: ${failure}`);
+      break;
     }
   } finally {
     await world.down();
