@@ -5,7 +5,7 @@ import { EMPTY_SESSION } from "./session.ts";
 import { part } from "./testing/builders.ts";
 import { put } from "./testing/api.ts";
 import { round, stageOn, unstageEverywhere, until } from "./testing/liveness.ts";
-import { cut, detectLosses, powerOff, powerOn } from "./testing/model.ts";
+import { cut, detectLosses, powerOff, powerOn, pullDrive } from "./testing/model.ts";
 import { doneBy, inputOf, inUse, nextOf, rest, rounds, stepAll, write } from "./testing/scenes.ts";
 import type { NodeState, World } from "./testing/world.ts";
 import { latest, nodeOf, statusOf } from "./testing/world.ts";
@@ -187,6 +187,18 @@ test("an added member whose slot was never made gets it from the next process", 
     nextOf(w, c).actions.map((x) => (x.kind === "AddMember" ? [x.partitionUUID, x.growTo] : x.kind)),
     [[local.window.uuid, 3]],
   );
+});
+
+test("a provider's drive that went and came back is behind its export no more: withdrawn and made anew, then the member joins", () => {
+  const { w, a, b } = degraded();
+  powerOn(w, b);
+  for (let i = 0; i < 200 && a.conns.length === 0; i += 1) stepAll(w);
+  pullDrive(w, b, 0);
+  b.drives[0]!.present = true;
+  const mark = w.trace.length;
+  rounds(w, 20, 10_000);
+  rest(w, a);
+  assert.deepEqual(doneBy(w, "b", mark), ["CutExport", "RecordExport", "CreateExport"]);
 });
 
 test("joining waits: for a running resync, for the time after a failure; never while a member is held (Z3)", () => {

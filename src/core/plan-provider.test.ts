@@ -91,6 +91,12 @@ test("an export is left alone by another process, and completed only by the one 
   );
 });
 
+test("an export on a device that went away is withdrawn, whoever announced it", () => {
+  const dead = { devicePath: "/dev/nvme7n1p1" };
+  const why7 = `export ${name(2, 1)} holds /dev/nvme7n1p1, the partition is ${DEVICE} now`;
+  assert.deepEqual(next(owned({ export: exported("b", 2, 1) }), hostOfB([dead])).actions, [{ kind: "CutExport", nqn: name(2, 1), why: why7 }]);
+});
+
 test("provider reboot: the export announced in the earlier boot is not remade; a new number is announced", () => {
   const record = owned({ export: exported("b", 2, 4) });
   assert.deepEqual(

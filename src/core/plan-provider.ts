@@ -2,6 +2,7 @@
 import { exportNQN, hostNQN, partitionLabel } from "../api/names.ts";
 import type { Action } from "./action.ts";
 import { fit } from "./gpt-fit.ts";
+import type { Export } from "./observed.ts";
 import type { Plan, PlanInput } from "./plan-types.ts";
 import { mayBeWiped } from "./record.ts";
 import { hasJob } from "./session.ts";
@@ -23,6 +24,8 @@ export function planProvider(view: VolumeView, input: PlanInput): Plan {
 function planMember(view: VolumeView, member: MemberView, input: PlanInput): Action | string | null {
   const stale = member.exports.find((e) => !isWanted(view, member, e.nqn, input));
   if (stale) return { kind: "CutExport", nqn: stale.nqn, why: `export ${stale.nqn} is no longer wanted by the record` };
+  const dead = member.exports.find((e) => isDead(e, member));
+  if (dead) return { kind: "CutExport", nqn: dead.nqn, why: `export ${dead.nqn} holds ${dead.devicePath}, the partition is ${member.partition!.device} now` };
   const deleted = view.volume.metadata.deletionTimestamp !== undefined && !view.status.owner;
   if (deleted || mayBeWiped(member.record)) return planWipe(member, input);
   if (member.record.state === "Requested") return planCreate(view, member, input);
@@ -64,6 +67,11 @@ function isWanted(view: VolumeView, member: MemberView, nqn: string, input: Plan
   if (announced.epoch !== view.epoch || announced.bootID !== input.me.bootID) return false;
   if (announced.attach <= (member.record.detachedAttach ?? 0)) return false;
   return nqn === exportNQN({ partitionUUID: member.uuid, epoch: announced.epoch, attach: announced.attach });
+}
+
+/** The drive went and came back under another name: what the export holds is dead, whoever is connected to it. */
+function isDead(e: Export, member: MemberView): boolean {
+  return member.partition !== null && e.devicePath !== "" && e.devicePath !== `/dev/${member.partition.device}`;
 }
 
 /** States in which nobody connects to a member any more. */

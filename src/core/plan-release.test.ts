@@ -186,7 +186,18 @@ test("a release waits for nothing else: neither provider actions nor those of th
   const w = inUse("a", { placement: ["a", "b"] });
   const a = nodeOf(w, "a");
   // A stale export of the node's own partition, which would have to be cut.
-  a.exports.push({ nqn: `nqn.2025-12.io.meshstor:${part("a")}:e0:a1`, part: a.drives[0]!.parts[0]!, drive: a.drives[0]!, epoch: 0, attach: 1, hostNQN: "", ready: true, late: [] });
+  a.exports.push({
+    nqn: `nqn.2025-12.io.meshstor:${part("a")}:e0:a1`,
+    part: a.drives[0]!.parts[0]!,
+    drive: a.drives[0]!,
+    device: "nvme0n1p1",
+    incarnation: 0,
+    epoch: 0,
+    attach: 1,
+    hostNQN: "",
+    ready: true,
+    late: [],
+  });
   assert.deepEqual(kinds(nextOf(w, a).actions), ["CutExport"]);
   lose(w, "b");
   assert.deepEqual(kinds(nextOf(w, a).actions), ["RecordOut"]);

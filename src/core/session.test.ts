@@ -65,6 +65,11 @@ test("what else is remembered", () => {
   assert.equal(same, EMPTY_SESSION);
 });
 
+test("an export is made once: whole or withdrawn, its name is never made again (Z6)", () => {
+  const session = { ...EMPTY_SESSION, announced: ["x", "y"] };
+  for (const kind of ["CreateExport", "CutExport"]) assert.deepEqual(after(session, { kind, nqn: "x" }).announced, ["y"]);
+});
+
 test("a partition made anew proves nothing about its content", () => {
   assert.deepEqual(after({ ...EMPTY_SESSION, zeroed: ["p", "q"] }, { kind: "CreatePartition", partitionUUID: "p" }).zeroed, ["q"]);
 });

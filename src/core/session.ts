@@ -14,7 +14,7 @@ export interface Session {
   readonly recordedOut: readonly string[];
   /** Label content stamped by this process, by member: `epoch:generation` (Z20). */
   readonly stamped: Readonly<Record<string, string>>;
-  /** Exports announced by this process in the record; only these may be made (Z6). */
+  /** Exports announced by this process in the record and not made yet; only these may be made, once (Z6). */
   readonly announced: readonly string[];
   /** Names that this process connected to; a connection is used once, also after it is gone (Z6). */
   readonly connected: readonly string[];
@@ -90,6 +90,10 @@ export function afterSuccess(session: Session, action: Action, facts: { epoch: n
       return { ...session, stamped: { ...session.stamped, ...Object.fromEntries(action.devices.map((d) => [d.partitionUUID, `${action.epoch}:${d.generation}`])) } };
     case "RecordExport":
       return facts.nqn ? { ...session, announced: [...session.announced, facts.nqn] } : session;
+    case "CreateExport":
+    case "CutExport":
+      // Whole or gone: found otherwise later, it is announced anew under the next number.
+      return { ...session, announced: session.announced.filter((nqn) => nqn !== action.nqn) };
     case "Connect":
       return { ...session, connected: [...session.connected, action.nqn] };
     case "CreatePartition":

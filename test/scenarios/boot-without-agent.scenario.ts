@@ -67,7 +67,7 @@ function drivesOf(name: string): readonly Drive[] {
 async function arraysOf(guest: Guest): Promise<Map<string, string>> {
   const lines = await guest.sh(`for array in /sys/block/md*; do
 [ -e "$array/md" ] || continue
-echo "$(mdadm --detail --export "/dev/\${array##*/}" | sed -n 's/^MD_UUID=//p') $(cat "$array/md/array_state"):$(ls "$array/slaves" | tr '\\n' ' ')"
+echo "$(mdadm --detail --export "/dev/\${array##*/}" | sed -n 's/^MD_UUID=//p') $(cat "$array/md/array_state"):$(echo $(ls "$array/slaves"))"
 done`);
   const rows = lines.split("\n").filter((line) => line !== "");
   return new Map(rows.map((line) => [line.slice(0, line.indexOf(" ")), line.slice(line.indexOf(" ") + 1)]));
@@ -142,12 +142,12 @@ test("mdadm finds nothing of ours when asked to", async () => {
     const added = await host.exec(["mdadm", "-I", device], { okCodes: "any" });
     assert.notEqual(added.code, 0, `mdadm -I ${device} refuses: ${added.stdout}${added.stderr}`);
   }
-  const named = [...ours, ...visible].map(({ arrayUuid }) => `ARRAY <ignore-name> UUID=${arrayUuid}`.replace("<ignore-name> ", "")).join("\n");
+  const named = [...ours, ...visible].map(({ arrayUuid }) => `ARRAY UUID=${arrayUuid}`).join("\n");
   const attempts = [
     ["mdadm --assemble --scan", "mdadm --assemble --scan"],
     ["... with all arrays named in mdadm.conf", `printf '%s\\n' "${named}" >/etc/mdadm/mdadm.conf; mdadm --assemble --scan`],
     ["... of all partitions", "mdadm --assemble --scan --config=partitions"],
-    ["udev, for every block device anew", "udevadm trigger --action=add --subsystem-match=block --settle; udevadm settle; sleep 1"],
+    ["udev, for every block device anew", "udevadm trigger --action=add --subsystem-match=block; udevadm settle"],
   ] as const;
   for (const [what, script] of attempts) {
     await host.sh("mdadm --stop --scan 2>&1 || :; udevadm settle");
@@ -185,6 +185,6 @@ test("through a window the same host assembles the same member", async () => {
     const window = await openWindow(host, `window-${index}`, device);
     await host.exec(["mdadm", "--assemble", "--run", `/dev/md/w${index}`, window], { okCodes: "any" });
     const arrays = await arraysOf(host);
-    assert.match(arrays.get(arrayUuid) ?? "", /:dm-\d+ $/, `${half ? "half" : "one copy"} in ${device}: has ${JSON.stringify([...arrays])}`);
+    assert.match(arrays.get(arrayUuid) ?? "", /:dm-\d+$/, `${half ? "half" : "one copy"} in ${device}: has ${JSON.stringify([...arrays])}`);
   }
 });

@@ -85,7 +85,7 @@ function fabricOf(n: NodeState): Pick<HostSnapshot, "exports" | "connections"> {
       partitionUUID: e.part.uuid,
       epoch: e.epoch,
       attach: e.attach,
-      devicePath: `/dev/${partDevice(e.drive, e.part)}`,
+      devicePath: `/dev/${e.device}`,
       enabled: e.ready,
       allowedHosts: e.ready ? [e.hostNQN] : [],
       ports: e.ready ? ["1"] : [],

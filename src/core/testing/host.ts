@@ -122,7 +122,7 @@ function* cutExport(w: World, n: NodeState, action: Of<"CutExport">): Steps {
 /** Disabling a namespace returns when its requests are done: each has reached the drive, or never will. */
 export function drain(w: World, e: ExportState): void {
   while (e.late.length > 0)
-    if (w.rng.chance(0.5) && e.drive.present) land(w, e, 0);
+    if (w.rng.chance(0.5) && e.drive.present && e.drive.incarnation === e.incarnation) land(w, e, 0);
     else e.late.shift();
 }
 
@@ -139,7 +139,18 @@ function* createExport(w: World, n: NodeState, action: Of<"CreateExport">): Step
     if (owner === undefined || hostNQN(owner) !== action.hostNQN) violated("I2", `${action.nqn} is offered to a host that never owned epoch ${name.epoch}`);
     w.exported.add(action.nqn);
     const part = drive.parts.find((p) => p.uuid === name.partitionUUID)!;
-    e = { nqn: action.nqn, part, drive, epoch: name.epoch, attach: name.attach, hostNQN: action.hostNQN, ready: false, late: [] };
+    e = {
+      nqn: action.nqn,
+      part,
+      drive,
+      device: action.device,
+      incarnation: drive.incarnation,
+      epoch: name.epoch,
+      attach: name.attach,
+      hostNQN: action.hostNQN,
+      ready: false,
+      late: [],
+    };
     n.exports.push(e);
   }
   yield;

@@ -8,7 +8,8 @@ export type PathState = "live" | "held" | "error";
 export function connState(c: ConnState): PathState {
   if (c.gone) return "error";
   if (c.state !== "live" || c.broken) return "held";
-  return c.export.drive.present && c.export.drive.parts.includes(c.export.part) ? "live" : "error";
+  const { drive, incarnation, part } = c.export;
+  return drive.parts.includes(part) ? driveState(drive, incarnation) : "error";
 }
 
 export function driveState(drive: DriveState, incarnation: number): PathState {
@@ -70,10 +71,10 @@ export function stepWrite(w: World, array: ArrayState, write: WriteState, uuid: 
   if (m && !m.faulty) {
     const path = pathOf(m.window);
     if (path === "held") return;
-    if (path === "error") mdError(w, array, m);
-    else carryOut(m.window.part, write.phase, write.block, write.value);
-    if (path === "error" && !m.faulty) return;
-    write.waiting.delete(uuid);
+    if (path === "live") {
+      carryOut(m.window.part, write.phase, write.block, write.value);
+      write.waiting.delete(uuid);
+    }
   }
   settleWrites(w, array);
 }
@@ -92,15 +93,24 @@ export function settleWrites(w: World, array: ArrayState): void {
     for (const uuid of [...write.waiting]) {
       const m = array.members.find((x) => x.window.uuid === uuid);
       if (m && pathOf(m.window) === "error") mdError(w, array, m);
+      if (m && !m.faulty && pathOf(m.window) === "error") failWrite(w, array, write);
       // A remote member's requests end with its connection (Z1), a local one's with the failure.
       if (!m || (m.faulty && (m.kicked || !m.window.conn || m.window.conn.gone))) write.waiting.delete(uuid);
     }
-    if (write.waiting.size > 0) continue;
+    if (write.waiting.size > 0 || !array.writes.includes(write)) continue;
     if (write.phase === "bitmap") {
       write.phase = "data";
       write.waiting = new Set(activeMembers(array).map((m) => m.window.uuid));
     } else acknowledge(w, array, write);
   }
+}
+
+/** The last member in sync answers with an error, and so does MD. */
+function failWrite(w: World, array: ArrayState, write: WriteState): void {
+  const at = array.writes.indexOf(write);
+  if (at < 0) return;
+  array.writes.splice(at, 1);
+  say(w, `write ${write.value} of block ${array.mirror}.${write.block} fails`);
 }
 
 function acknowledge(w: World, array: ArrayState, write: WriteState): void {

@@ -177,8 +177,11 @@ export function detectLosses(w: World): void {
 
 export function pullDrive(w: World, n: NodeState, index: number): void {
   say(w, `${n.name}: drive ${index} pulled`);
-  n.drives[index]!.present = false;
-  n.drives[index]!.incarnation += 1;
+  const drive = n.drives[index]!;
+  drive.present = false;
+  drive.incarnation += 1;
+  // What still holds the old device keeps its name: the drive comes back under another.
+  drive.device = `nvme${index + 2 * drive.incarnation + 100}n1`;
 }
 
 /** Publishing and unpublishing go beside the loop (agent/csi-port.ts). */
@@ -228,7 +231,7 @@ function stepData(w: World): void {
 }
 
 function stepLate(w: World): void {
-  const exports = w.nodes.flatMap((n) => n.exports).filter((e) => e.late.length > 0 && e.drive.present);
+  const exports = w.nodes.flatMap((n) => n.exports).filter((e) => e.late.length > 0 && e.drive.present && e.drive.incarnation === e.incarnation);
   if (exports.length > 0 && w.rng.chance(0.5)) {
     const e = w.rng.pick(exports);
     return land(w, e, w.rng.int(e.late.length));

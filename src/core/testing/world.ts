@@ -67,6 +67,9 @@ export interface ExportState {
   nqn: string;
   part: Part;
   drive: DriveState;
+  /** Kernel name and incarnation of the drive when it was made. */
+  device: string;
+  incarnation: number;
   epoch: number;
   attach: number;
   hostNQN: string;
