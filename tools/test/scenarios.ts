@@ -10,6 +10,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join, relative } from "node:path";
 import type { Ended } from "./command.ts";
 import { ROOT, runNode } from "./command.ts";
+import { failuresOf } from "./failures.ts";
 import { inLanes } from "./lanes.ts";
 import { readCounts } from "./node-tests.ts";
 import type { Progress } from "./progress.ts";
@@ -84,7 +85,7 @@ async function runScenario(scenario: Scenario, artefacts: string, progress: Prog
   const result = judge(scenario, ended);
   if (result.failed > 0) {
     result.artefacts = relative(ROOT, artefacts);
-    progress.say(`FAIL  ${name}  ${seconds(ended.ms)}\n${ended.output.trimEnd()}\nconsoles and logs: ${result.artefacts}`);
+    progress.say(`FAIL  ${name}  ${seconds(ended.ms)}\n${failuresOf(ended.output)}\nconsoles and logs: ${result.artefacts}`);
   } else {
     rmSync(artefacts, { recursive: true, force: true });
     progress.say(`ok    ${name} (${result.passed})  ${seconds(ended.ms)}`);
