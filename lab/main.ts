@@ -86,7 +86,7 @@ program
   .option("--drive-size <size>", "of every drive", bytes, 8 * 1024 ** 3)
   .addOption(new Option("--sector-size <bytes>", "of the drives").choices(["512", "4096", "mixed"]).default("mixed"))
   .option("--memory <MiB>", "per guest", memory, 768)
-  .addOption(new Option("--kernel <series>", "kernel series").default("6.12"))
+  .addOption(new Option("--kernel <series>", "kernel series").default("6.12").env("MESHSTOR_LAB_KERNEL"))
   .option("--cmdline <words>", "more kernel parameters", "")
   .addOption(new Option("--kind <kind>", "of guests").choices(["process", "emulated"]).default("process"))
   .action((options: UpOptions) => up(options));
