@@ -84,6 +84,7 @@ export class Lab {
   static async create(spec: LabSpec): Promise<Lab> {
     await ensurePackages(HOST_PACKAGES);
     await sweepLabs();
+    if (spec.id !== undefined && readRecord(spec.id) !== undefined) throw new Error(`lab "${spec.id}" is there already: "npm run lab -- --lab ${spec.id} down" takes it down`);
     if (spec.detached !== true) freeSlots.push(await takeSlot());
     const record = recordOf(spec);
     createLabDirs(record);
