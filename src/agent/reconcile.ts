@@ -18,6 +18,7 @@ import type { VolumeView } from "../core/view.ts";
 import { throughOf, viewVolume } from "../core/view.ts";
 import type { KubeClient } from "../kube/client.ts";
 import { VOLUMES } from "../kube/resources.ts";
+import { Announced } from "./announced.ts";
 import { writeRecord } from "./apply-record.ts";
 import type { Clock, HostPort, StepHook } from "./ports.ts";
 import type { Snapshots } from "./snapshots.ts";
@@ -61,6 +62,7 @@ export const EMPTY_PLAN: Plan = { actions: [], waits: [], refusal: null, done: f
 export class VolumeReconciler {
   readonly name: string;
   readonly #deps: ReconcileDeps;
+  readonly #announced = new Announced();
   #uid = "";
   session: Session = EMPTY_SESSION;
   intent: Intent = { kind: "none" };
@@ -159,8 +161,7 @@ export class VolumeReconciler {
     try {
       await this.#deps.host.apply(action, () => {});
     } catch (error) {
-      this.#afterFailure(action, asMeshStorError(error));
-      throw error;
+      throw this.#afterFailure(action, asMeshStorError(error));
     }
     hook("after", action.kind);
     log.info("action done", { volume: this.name, ms: Math.round(clock.nowMs() - started), ...action });
@@ -218,14 +219,21 @@ export class VolumeReconciler {
     for (const m of interrupted) this.session = afterJoinFailure(this.session, m.partitionUUID, nowMs, false);
   }
 
-  /** A join that failed is tried again later; one that the bitmaps could not prove right is rebuilt in full (I5). */
-  #afterFailure(action: HostAction & { why: string }, error: MeshStorError): void {
-    this.#deps.log.warn("action failed", { volume: this.name, ...action, code: error.code, error: error.message });
+  /**
+   * A join that failed is tried again later; one that the bitmaps could not prove right is rebuilt in full (I5).
+   * Returns the error that the pass ends with.
+   */
+  #afterFailure(action: HostAction & { why: string }, thrown: MeshStorError): MeshStorError {
+    const { clock, log, snapshots } = this.#deps;
     // It may have been done in part: no pass decides on what was seen before it.
-    this.#deps.snapshots.drop();
-    if (action.kind !== "ReAddMember" && action.kind !== "AddMember") return;
+    snapshots.drop();
+    const error = this.#announced.explain(action, thrown, clock.nowMs());
+    if (error.code === "Waiting") return error;
+    log.warn("action failed", { volume: this.name, ...action, code: error.code, error: error.message });
+    if (action.kind !== "ReAddMember" && action.kind !== "AddMember") return error;
     const full = action.kind === "ReAddMember" && error.code === "Unsafe";
-    this.session = afterJoinFailure(this.session, action.partitionUUID, this.#deps.clock.nowMs(), full);
+    this.session = afterJoinFailure(this.session, action.partitionUUID, clock.nowMs(), full);
+    return error;
   }
 }
 
