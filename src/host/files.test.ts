@@ -5,7 +5,7 @@ import { close, open } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { exists, listDir, makeDir, makeLink, poll, readAttribute, readLink, readText, removeDir, removeLink, writeAttribute } from "./files.ts";
+import { deviceNumber, exists, listDir, makeDir, makeLink, nodeNumber, poll, readAttribute, readLink, readText, removeDir, removeLink, writeAttribute } from "./files.ts";
 import { stranded } from "./stranded.ts";
 
 const fresh = () => mkdtemp(join(tmpdir(), "files-"));
@@ -51,4 +51,9 @@ test("polling ends with the first answer, or with null when the time is over", a
   let asked = 0;
   assert.equal(await poll(1000, 1, async () => ((asked += 1) === 3 ? "third" : null)), "third");
   assert.equal(await poll(20, 5, async () => null), null);
+});
+
+test("numbers of device nodes (makedev(3))", async () => {
+  assert.deepEqual([0x10305, 0x20fdbc, 0x2700910].map(deviceNumber), ["259:5", "253:700", "9:10000"]);
+  assert.deepEqual([await nodeNumber("/dev/null"), await nodeNumber("/dev/none"), await nodeNumber("/dev")], [null, null, null]);
 });

@@ -253,7 +253,12 @@ async function mount(): Promise<void> {
 }
 
 test("volume device, filesystem and mount", async () => {
+  // A node of this name that an earlier device left behind, of another number by now.
+  await n1.guest.sh(`mknod /dev/mapper/${DEVICE} b 253 99`);
   await volumeUp();
+  const numbers = `stat -Lc %Hr:%Lr /dev/mapper/${DEVICE}; cat /sys/block/${(await n1.observe()).volumeDevices[0]!.device}/dev`;
+  const [named, kernels] = (await n1.guest.sh(numbers)).split("\n");
+  assert.equal(named, kernels);
   const make: HostAction = { kind: "MakeFilesystem", device: DEVICE, fsType: "xfs", uuid: FS_UUID, sectorSize: 512, stripes: 1 };
   await n1.apply(make, make);
   await mount();
@@ -415,10 +420,7 @@ test("it is rebuilt in full instead", async () => {
 /** Opens the third member's window; returns the action that adds it. */
 async function openThird(): Promise<HostAction> {
   const { device } = await partition(n1, THIRD);
-  await n1.apply(
-    { kind: "ZeroPartition", partitionUUID: THIRD, device },
-    { kind: "OpenWindow", partitionUUID: THIRD, epoch: 1, below: device, sizeBytes: WINDOW },
-  );
+  await n1.apply({ kind: "ZeroPartition", partitionUUID: THIRD, device }, { kind: "OpenWindow", partitionUUID: THIRD, epoch: 1, below: device, sizeBytes: WINDOW });
   const s = await n1.observe();
   return { kind: "AddMember", device: array(s), partitionUUID: THIRD, window: window(s, THIRD), growTo: 3, local: true };
 }
@@ -455,6 +457,7 @@ test("everything is taken down, each step twice, and assembled again from the li
   let s = await n1.observe();
   await n1.apply({ kind: "UnmountStage", target: STAGE }, { kind: "UnmountStage", target: STAGE });
   await n1.apply({ kind: "RemoveVolumeDevice", name: DEVICE }, { kind: "RemoveVolumeDevice", name: DEVICE });
+  assert.equal(await n1.guest.sh(`ls /dev/mapper | grep ${DEVICE} || true`), "");
   const stop: HostAction = { kind: "StopMirror", device: array(s), clean: true };
   await n1.apply(stop, stop, { kind: "CloseWindow", partitionUUID: LOCAL }, { kind: "CloseWindow", partitionUUID: REMOTE });
   s = await n1.observe();
