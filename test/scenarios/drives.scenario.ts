@@ -68,7 +68,7 @@ const GIVEN = at("nothing, given by name");
 const BLANK = at("nothing at all");
 const UNUSED = KINDS.flatMap((kind, index) => (kind.health.source.startsWith("^Usable") ? [] : [index]));
 const serial = (index: number) => `LAB-N1-${index}`;
-const object = (index: number) => `n1-lab-n1-${index}`;
+const object = (index: number) => `n1.lab-n1-${index}`;
 
 /** LVM's label: sector 1 of the drive, as `pvcreate` writes it. */
 function physicalVolume(): Buffer {
