@@ -132,10 +132,18 @@ story("the same request again, also at the same time, gives the same volume; oth
 story("what does not fit is refused with a reason for every node, and nothing is left behind", three, async (cluster) => {
   const { port } = await cluster.controller();
   const cases: [CreateRequest, ErrorCode, RegExp][] = [
-    [request("v1", { parameters: { numberOfCopies: 4 } }), "NotEnoughNodes", /^volume v1: 4 nodes with a drive with 1032 MiB free in one piece needed, 3 found$/],
-    [request("v1", { parameters: { drivesPerCopy: 3 } }), "NotEnoughNodes", /node a has 2 suitable drives, 3 are needed/],
-    [request("v1", { capacityBytes: 11 * GiB }), "NoCapacity", /node a has no suitable drive \(drive a1 has room for 10 GiB in one piece, 11272 MiB are needed/],
-    [request("v1", { parameters: { sectorSize: 4096 } }), "NotEnoughNodes", /has sectors of 512 bytes, 4096 are wanted/],
+    [
+      request("v1", { parameters: { numberOfCopies: 4 } }),
+      "NotEnoughNodes",
+      /^volume v1, numberOfCopies 4, drivesPerCopy 1, capacity_range 1 GiB: 4 nodes with a drive with 1032 MiB free in one piece needed, 3 found$/,
+    ],
+    [request("v1", { parameters: { drivesPerCopy: 3 } }), "NotEnoughNodes", /drivesPerCopy 3, .*: node a has 2 suitable drives, 3 are needed/],
+    [
+      request("v1", { capacityBytes: 11 * GiB }),
+      "NoCapacity",
+      /capacity_range 11 GiB: .* node a has no suitable drive \(drive a1 has room for 10 GiB in one piece, 11272 MiB are needed/,
+    ],
+    [request("v1", { parameters: { sectorSize: 4096 } }), "NotEnoughNodes", /sectorSize 4096: .* has sectors of 512 bytes, 4096 are wanted/],
   ];
   for (const [wish, code, message] of cases) {
     await assert.rejects(port.create(wish, soon()), (error: MeshStorError) => error.code === code && message.test(error.message));
@@ -222,7 +230,10 @@ story(
     const error = await port.create(request("v1"), soon()).catch((e: MeshStorError) => e);
     assert.ok(error instanceof MeshStorError);
     assert.equal(error.code, "NoCapacity");
-    assert.match(error.message, /^volume v1: node b: drive b1 is broken; no other place: 1 node with .* node a holds a copy of this volume; node b could not make its partitions$/);
+    assert.match(
+      error.message,
+      /^volume v1, numberOfCopies 2, drivesPerCopy 1, capacity_range 1 GiB, sectorSize 512: node b: drive b1 is broken; no other place: 1 node with .* node a holds a copy of this volume; node b could not make its partitions$/,
+    );
     await gone(cluster, "v1");
     await eventually("drive a1 is free", () => cluster.free("a", "a1") === 10 * GiB);
   },
