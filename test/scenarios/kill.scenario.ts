@@ -2,7 +2,7 @@
  * SIGKILL around every kind of action: the node programs die at each moment once, on the way of one
  * long story: made, mounted, a provider lost and back, a connection lost before its member joined, the
  * owner's reboot, a move to a node without a copy and the copy that follows it, deletion, and a drive
- * that filled up. @byname for now: its second story is not reliable yet on a loaded machine. A kind that the story does not meet fails the test. In between the application
+ * that filled up. A kind that the story does not meet fails the test. In between the application
  * writes; it meets no error, and every record is found.
  *
  * By default the programs die after every kind; with MESHSTOR_FULL=1 before each as well (which is,
