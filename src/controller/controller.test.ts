@@ -54,9 +54,9 @@ async function codeOf(call: Promise<unknown>): Promise<ErrorCode | "ok"> {
     (error: MeshStorError) => error.code,
   );
 }
-async function eventually(what: string, holds: () => boolean): Promise<void> {
+async function eventually(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
   const end = Date.now() + 30_000;
-  while (!holds()) {
+  while (!(await holds())) {
     if (Date.now() > end) throw new Error(`not within 30 s: ${what}`);
     await sleep(5);
   }
@@ -247,7 +247,8 @@ story("a node that dies before it has made its partition is not waited for for e
   cluster.aheadMs += 61_000;
   cluster.beat("a");
   cluster.beat("c");
-  await sleep(20);
+  const seen = async (node: string) => (await port.capacity({ parameters: wish.parameters, within: [node] }, soon())).availableBytes > 0;
+  await eventually("their heartbeats are seen", async () => (await seen("a")) && (await seen("c")));
   await port.create(wish, soon());
   assert.match(placesOf(cluster.volume("v1")).join(), /^b\/b\d\/m0\/Deleting,[ac]\/[ac]\d\/m0\/Created$/);
   cluster.nodes.asleep.clear();
@@ -260,8 +261,7 @@ story("nodes that are cordoned, silent, or were silent before we came get no cop
   const { port } = await cluster.controller();
   await assert.rejects(port.create(request("v1"), soon()), { code: "NotEnoughNodes", message: /node b is cordoned; node c has no fresh heartbeat$/ });
   cluster.beat("c");
-  await sleep(20);
-  assert.equal(await codeOf(port.create(request("v1"), soon())), "ok");
+  await eventually("the heartbeat of c is seen", async () => (await codeOf(port.create(request("v1"), soon()))) === "ok");
   cluster.aheadMs += 41_000;
   assert.equal(await codeOf(port.create(request("v2"), soon())), "NotEnoughNodes");
 });
@@ -378,15 +378,8 @@ story("the list is in order, with conditions", three, async (cluster) => {
   const { port } = await cluster.controller();
   for (const name of ["v2", "v10", "v1"]) await port.create(request(name), soon());
   await updateStatus(cluster.kube, "v2", (v) => ({ ...v.status, epoch: 1, owner: OWNER, degraded: 1, message: "the copy on node a is missing" }));
-  await sleep(20);
-  assert.deepEqual(
-    (await port.list(soon())).map((v) => [v.volumeID, v.abnormal]),
-    [
-      ["v1", false],
-      ["v10", false],
-      ["v2", true],
-    ],
-  );
+  const listed = async () => (await port.list(soon())).map((v) => `${v.volumeID} ${v.abnormal}`).join();
+  await eventually("the loss is seen, in its place", async () => (await listed()) === "v1 false,v10 false,v2 true");
 });
 
 story("before everything is read, calls are told to come back", three, async (cluster) => {

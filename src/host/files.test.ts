@@ -39,11 +39,9 @@ test("an access that hangs fails at its deadline, is counted, and is not repeate
   execFileSync("mkfifo", [fifo]);
   await assert.rejects(readText(fifo, 100), { code: "CommandTimedOut" });
   assert.equal(stranded.count, 1);
-  const started = performance.now();
-  await assert.rejects(readText(fifo, 5000), /has not ended/);
-  assert.ok(performance.now() - started < 100);
+  await assert.rejects(readText(fifo, 60_000), /has not ended/);
   await new Promise<void>((resolve) => open(fifo, "w", (_, fd) => close(fd, () => resolve())));
-  await poll(2000, 10, async () => (stranded.count === 0 ? true : null));
+  await poll(30_000, 10, async () => (stranded.count === 0 ? true : null));
   assert.equal(stranded.count, 0);
 });
 
