@@ -68,7 +68,7 @@ function holderOf(path: string): ProcessId | undefined {
 
 function waitSentence(paths: readonly string[]): string {
   const holders = paths.flatMap((path) => holderOf(path) ?? []).map(({ pid }) => `process ${pid} (${commandOf(pid)})`);
-  return `waiting for a slot: ${paths.length} lab${paths.length === 1 ? "" : "s"} at a time run${paths.length === 1 ? "s" : ""} on this machine; held by ${holders.join(" and ")}`;
+  return `waiting for a slot: ${paths.length} lab${paths.length === 1 ? "" : "s"} at a time run${paths.length === 1 ? "s" : ""} on this machine; held by ${holders.join(" and ") || "one that just ended"}`;
 }
 
 /** What a process runs, without the interpreter and its options. */
