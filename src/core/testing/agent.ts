@@ -125,7 +125,7 @@ function* applyBatch(w: World, n: NodeState, actions: Action[], view: VolumeView
       current = yield* applyRecordAction(w, n, action, view, current ?? volume);
     } catch (error) {
       if (error instanceof Violation) throw error;
-      say(w, `${n.name}: ${action.kind} failed: ${asModelError(error).message}`);
+      say(w, `${n.name}: ${action.kind} ${describe(action)} failed: ${asModelError(error).message}`);
       return { volume: null, error: asModelError(error), onlyJobs: false };
     }
   }
@@ -144,7 +144,7 @@ function* applyOne(w: World, n: NodeState, action: HostAction & { why: string })
 }
 
 function afterFailure(w: World, n: NodeState, action: HostAction & { why: string }, error: MeshStorError): MeshStorError {
-  say(w, () => `${n.name}: ${action.kind} ${describe(action)} failed: ${error.message}`);
+  say(w, `${n.name}: ${action.kind} ${describe(action)} failed: ${error.message}`);
   if (action.kind === "ReAddMember" || action.kind === "AddMember") {
     const full = action.kind === "ReAddMember" && error.code === "Unsafe";
     n.agent.session = afterJoinFailure(n.agent.session, action.partitionUUID, w.nowMs, full);
