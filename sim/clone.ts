@@ -24,7 +24,11 @@ function copy(value: object, seen: Map<object, object>): object {
   const known = seen.get(value);
   if (known) return known;
   if (value instanceof Set) return remember(seen, value, new Set(value));
-  if (value instanceof Map) return remember(seen, value, new Map(value));
+  if (value instanceof Map) {
+    const map = remember(seen, value, new Map<unknown, unknown>());
+    for (const [key, item] of value as Map<unknown, unknown>) map.set(key, typeof item === "object" && item !== null ? copy(item, seen) : item);
+    return map;
+  }
   if (Array.isArray(value)) {
     const list: unknown[] = remember(seen, value, []);
     for (const item of value as unknown[]) list.push(typeof item === "object" && item !== null ? copy(item, seen) : item);
