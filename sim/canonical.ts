@@ -129,23 +129,27 @@ class Writer {
 
   /** The text, or a short name for it where no made-up UUID in it has to be numbered anew. */
   #fixed(thing: object): string {
-    const { text, newest } = textOf(thing);
-    if (newest > this.#known) return text;
-    if (!names.has(text)) names.set(text, `@${names.size}`);
-    return names.get(text)!;
+    const { text, name, newest } = textOf(thing);
+    return newest > this.#known ? text : name;
   }
 }
 
-/** Things that never change once made, as text without their times; made once. */
-const texts = new WeakMap<object, { text: string; newest: number }>();
-/** A short name for every text. */
-const names = new Map<string, string>();
+interface Text {
+  text: string;
+  /** Stands for the text. */
+  name: string;
+  /** Number of the last made-up UUID in it. */
+  newest: number;
+}
 
-function textOf(thing: object): { text: string; newest: number } {
+/** Things that never change once made, as text without their times; made once. */
+const texts = new WeakMap<object, Text>();
+
+function textOf(thing: object): Text {
   let found = texts.get(thing);
   if (!found) {
     const text = JSON.stringify(thing).replaceAll(/"\d{4}-\d\d-\d\dT[\d:.]+Z"|"takenAtMs":\d+/g, '"t"');
-    found = { text, newest: Math.max(0, ...[...text.matchAll(MADE_UP)].map(([, number]) => Number(number))) };
+    found = { text, name: `@${hash("sha1", text, "base64")}`, newest: Math.max(0, ...[...text.matchAll(MADE_UP)].map(([, number]) => Number(number))) };
     texts.set(thing, found);
   }
   return found;

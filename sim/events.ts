@@ -10,6 +10,7 @@ import { cut, detectLosses, killAgent, kubeletAsks, powerOff, powerOn, pullDrive
 import { checkWorld } from "../src/core/testing/invariants.ts";
 import type { ArrayState, ExportState, NodeState, PendingPut, World } from "../src/core/testing/world.ts";
 import { nodeOf, say } from "../src/core/testing/world.ts";
+import type { Grain } from "./grain.ts";
 
 /** The block that the application writes; block 0 is the filesystem's. */
 const BLOCK = 1;
@@ -118,12 +119,6 @@ function dieWithin(w: World, n: NodeState): void {
   }
   killAgent(w, n);
 }
-
-/**
- * How far an agent goes in one event. `step`: to its next stop, so that everything comes between everything. `batch`:
- * through all that it has decided, so that a search reaches further; it can still die at every point in between.
- */
-export type Grain = "step" | "batch";
 
 /** What a history may still spend; `plan` is what kubelet wants, in this order. */
 export interface Budget {

@@ -6,7 +6,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { reportText } from "./coverage.ts";
-import type { Grain } from "./events.ts";
+import type { Grain } from "./grain.ts";
 import type { Failure } from "./failing.ts";
 import { readHistory } from "./history-file.ts";
 import { replay } from "./history.ts";
@@ -179,7 +179,7 @@ program
     process.exitCode = missed.length > 0 ? 1 : 0;
     if (form === "json") return json(proofs);
     print(proofTable(proofs));
-    print(`${proofs.length - missed.length} of ${proofs.length} planted faults found within ${seeds} seeds`);
+    print(`${proofs.length - missed.length} of ${proofs.length} planted faults found within ${seeds} seeds, or in a scene`);
   });
 
 program.parse();

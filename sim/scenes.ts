@@ -1,10 +1,11 @@
 /** Where a history begins: a volume just requested, or a scene that the exhaustive search starts from. */
 import type { Choices } from "../src/core/testing/choices.ts";
-import { unstageEverywhere } from "../src/core/testing/liveness.ts";
+import { dropConnection } from "../src/core/testing/host.ts";
+import { stageOn, unstageEverywhere } from "../src/core/testing/liveness.ts";
 import type { ModelOptions } from "../src/core/testing/model.ts";
 import { createWorld, detectLosses, powerOff, powerOn } from "../src/core/testing/model.ts";
-import { inUse, rest, rounds, write } from "../src/core/testing/scenes.ts";
-import { submit } from "../src/core/testing/md.ts";
+import { inUse, rest, rounds, stepAll, write } from "../src/core/testing/scenes.ts";
+import { flush, submit } from "../src/core/testing/md.ts";
 import type { World } from "../src/core/testing/world.ts";
 import { nodeOf } from "../src/core/testing/world.ts";
 import { cloneWorld } from "./clone.ts";
@@ -74,6 +75,39 @@ export const SCENES: Readonly<Record<string, Scene>> = {
       return w;
     },
   },
+  starting: {
+    tells: "two copies on a and b, used on a and stopped; c has begun to start it and is connected to both; kubelet changes its mind, twice",
+    wishes: ["c unstage", "c stage"],
+    placement: pair,
+    make: () => {
+      const w = used(pair);
+      const c = nodeOf(w, "c");
+      unstageEverywhere(w);
+      c.wants = "stage";
+      for (let i = 0; i < 500 && c.agent.session.connected.length < 2; i += 1) stepAll(w);
+      return breakOff(w);
+    },
+  },
+  "old-owner-returns": {
+    tells: "two copies; a ran it, MD went on with a's copy alone for one write, and a lost its power; b runs it since, from its own copy; a is back",
+    wishes: ["b unstage"],
+    placement: pair,
+    make: () => {
+      const w = used(pair);
+      const [a, b] = [nodeOf(w, "a"), nodeOf(w, "b")];
+      submit(w, a.arrays[0]!, 1);
+      dropConnection(w, a, a.conns[0]!);
+      flush(w, a.arrays[0]!);
+      powerOff(w, a);
+      powerOn(w, a);
+      a.wants = "none";
+      rounds(w, 4);
+      powerOff(w, a);
+      stageOn(w, b);
+      powerOn(w, a);
+      return w;
+    },
+  },
   three: {
     tells: "three copies, in use on a, in sync; kubelet will end it",
     wishes: ["a unstage"],
@@ -85,6 +119,12 @@ export const SCENES: Readonly<Record<string, Scene>> = {
     },
   },
 };
+
+/** Every pass under way ends where it is, as one does that meets an error; what it did last is remembered by then. */
+function breakOff(w: World): World {
+  for (const n of w.nodes) Object.assign(n.agent, { pass: null, point: null, memory: null });
+  return w;
+}
 
 const made = new Map<string, World>();
 

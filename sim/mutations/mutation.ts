@@ -3,12 +3,15 @@ import type { RecordAction } from "../../src/core/action.ts";
 import type { Plan, PlanInput } from "../../src/core/plan-types.ts";
 import type { RecordResult } from "../../src/core/record.ts";
 import type { NodeState, Protocol, World } from "../../src/core/testing/world.ts";
+import type { Grain } from "../grain.ts";
 import type { VolumeStatus } from "../../src/api/volume.ts";
 
 export interface Mutation {
   /** What is wrong, in words. */
   tells: string;
   plant(protocol: Protocol): Protocol;
+  /** Where chance comes by it too rarely: everything that follows from this scene without a fault is searched instead. */
+  scene?: { name: string; grain: Grain; depth: number };
 }
 
 /** The planner is shown something else than what is. */

@@ -23,6 +23,7 @@ const fromOldView: Mutation["plant"] = (protocol) => {
 export const RETURN: Readonly<Record<string, Mutation>> = {
   "bare-re-add": {
     tells: "a member returns by the array's bitmap alone, without its own",
+    scene: { name: "old-owner-returns", grain: "batch", depth: 24 },
     plant: (protocol) => ({
       ...protocol,
       host: function* (w, n, action) {

@@ -57,7 +57,10 @@ export const START: Readonly<Record<string, Mutation>> = {
     );
     return { ...input, session: { ...input.session, announced } };
   }),
-  "connection-used-again": misled("an export is connected to a second time", (input) => ({ ...input, session: { ...input.session, connected: [] } })),
+  "connection-used-again": {
+    ...misled("an export is connected to a second time", (input) => ({ ...input, session: { ...input.session, connected: [] } })),
+    scene: { name: "starting", grain: "step", depth: 14 },
+  },
   "newest-superblock": misread("assembled from the members whose superblock looks newest", (status, input, w) => {
     const view = viewVolume(input.volume, input.host, input.me);
     if (!view.mine || view.mirrors.some((m) => m.array) || !status.mirrors) return status;
