@@ -10,7 +10,7 @@ import { ALL_RECORD_KINDS } from "../action.ts";
 import type { HostSnapshot } from "../observed.ts";
 import type { Intent, Plan, PlanInput } from "../plan.ts";
 import { FRESH_KINDS } from "../plan.ts";
-import { afterJoinFailure, afterSuccess, EMPTY_SESSION, jobKey, lossKey } from "../session.ts";
+import { afterFailure as failed, afterJoinFailure, afterSuccess, EMPTY_SESSION, jobKey, lossKey } from "../session.ts";
 import type { VolumeView } from "../view.ts";
 import { throughOf, viewVolume } from "../view.ts";
 import { compareAndSwap } from "./api.ts";
@@ -145,10 +145,7 @@ function* applyOne(w: World, n: NodeState, action: HostAction & { why: string })
 
 function afterFailure(w: World, n: NodeState, action: HostAction & { why: string }, error: MeshStorError): MeshStorError {
   say(w, `${n.name}: ${action.kind} ${describe(action)} failed: ${error.message}`);
-  if (action.kind === "ReAddMember" || action.kind === "AddMember") {
-    const full = action.kind === "ReAddMember" && error.code === "Unsafe";
-    n.agent.session = afterJoinFailure(n.agent.session, action.partitionUUID, w.nowMs, full);
-  }
+  n.agent.session = failed(n.agent.session, action, error.code, w.nowMs);
   return error;
 }
 
