@@ -34,7 +34,7 @@ function catalogue(pattern: string, line = /./): Sentence[] {
 /** What the planner decides and why. */
 const PLANNER = ["plan*.ts", "local-copy.ts"].flatMap((pattern) => catalogue(pattern)).filter(({ file }) => file !== "plan-publish.ts");
 /** What happens in the model, and how its actions fail. */
-const MODEL = catalogue("testing/*.ts", /say\(w, [`"]|hostError\(|MeshStorError\(/);
+const MODEL = catalogue("testing/*.ts", /say\(w, [`"](?!.*failed: )|hostError\(/);
 
 export class Coverage {
   readonly #actions = new Counter(ACTION_KINDS);
@@ -90,7 +90,10 @@ export class Coverage {
   #planned(plan: Plan): void {
     for (const sentence of plan.waits) this.#planner.say(sentence);
     if (plan.refusal) this.#planner.say(plan.refusal.message);
-    for (const action of plan.actions) this.#planner.say(action.why);
+    for (const action of plan.actions) {
+      this.#planner.say(action.why);
+      if (action.kind === "RecordFaulty") this.#planner.say(action.message);
+    }
   }
 
   #changed(old: VolumeStatus, now: VolumeStatus): void {
