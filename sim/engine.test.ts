@@ -66,7 +66,7 @@ test("a failing history is made short, breaks the same rule, and is told, writte
   const shrunk = shrink(history, { tries: 150 });
   assert.equal(shrunk.violation.rule, violation.rule);
   assert.ok(
-    shrunk.tries <= 150 && shrunk.history.steps.length < history.steps.length / 4,
+    shrunk.tries <= 150 && shrunk.history.steps.length < history.steps.length / 2,
     `${shrunk.history.steps.length} of ${history.steps.length} steps after ${shrunk.tries} tries`,
   );
   const folder = mkdtempSync(join(tmpdir(), "meshstor-sim-"));
