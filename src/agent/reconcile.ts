@@ -13,7 +13,7 @@ import type { DriveTable } from "../core/observed.ts";
 import type { Intent, Plan, PlanInput } from "../core/plan.ts";
 import { FRESH_KINDS, plan } from "../core/plan.ts";
 import type { Session } from "../core/session.ts";
-import { afterJoinFailure, afterSuccess, EMPTY_SESSION, jobKey, lossKey } from "../core/session.ts";
+import { afterFailure, afterJoinFailure, afterSuccess, EMPTY_SESSION, jobKey, lossKey } from "../core/session.ts";
 import type { VolumeView } from "../core/view.ts";
 import { throughOf, viewVolume } from "../core/view.ts";
 import type { KubeClient } from "../kube/client.ts";
@@ -219,10 +219,7 @@ export class VolumeReconciler {
     for (const m of interrupted) this.session = afterJoinFailure(this.session, m.partitionUUID, nowMs, false);
   }
 
-  /**
-   * A join that failed is tried again later; one that the bitmaps could not prove right is rebuilt in full (I5).
-   * Returns the error that the pass ends with.
-   */
+  /** The pass ends with what this returns: a refused connect to an export that is not made yet is a wait. */
   #afterFailure(action: HostAction & { why: string }, thrown: MeshStorError): MeshStorError {
     const { clock, log, snapshots } = this.#deps;
     // It may have been done in part: no pass decides on what was seen before it.
@@ -230,9 +227,7 @@ export class VolumeReconciler {
     const error = this.#announced.explain(action, thrown, clock.nowMs());
     if (error.code === "Waiting") return error;
     log.warn("action failed", { volume: this.name, ...action, code: error.code, error: error.message });
-    if (action.kind !== "ReAddMember" && action.kind !== "AddMember") return error;
-    const full = action.kind === "ReAddMember" && error.code === "Unsafe";
-    this.session = afterJoinFailure(this.session, action.partitionUUID, clock.nowMs(), full);
+    this.session = afterFailure(this.session, action, error.code, clock.nowMs());
     return error;
   }
 }

@@ -118,7 +118,7 @@ function assembleOne(view: VolumeView, mirror: MirrorView, input: PlanInput): Pl
   const reachable = R.filter((m) => m.path !== null);
   const patient = input.nowMs - input.session.claimedAtMs < START_WAIT_MS;
   const missing = R.filter((m) => m.path === null);
-  const alone = view.status.owner!.start === "Unclean" && mirror.created;
+  const alone = (view.status.owner!.start === "Unclean" || input.session.startAlone) && mirror.created;
   const names = [...new Set(missing.map((m) => m.record.nodeID))].join(", ");
   if (reachable.length === 0)
     return patient

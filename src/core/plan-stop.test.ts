@@ -6,7 +6,8 @@ import { emptyHost, exported, mirror, ownerOf, partition, planInput, stage, unst
 import { leftoversOf } from "./testing/host.ts";
 import { deleteWithoutATrace } from "./testing/stories.ts";
 import { stageOn, unstageEverywhere, until } from "./testing/liveness.ts";
-import { deleteVolume, detectLosses, powerOff, powerOn, togglePublish } from "./testing/model.ts";
+import { detectLosses, powerOff, powerOn } from "./testing/model.ts";
+import { deleteVolume, togglePublish } from "./testing/user.ts";
 import { doneBy, doneByAll, inputOf, inUse, isStaged, nextOf, rest, rounds, stepAll } from "./testing/scenes.ts";
 import { latest, nodeOf, partsOf, statusOf } from "./testing/world.ts";
 

@@ -21,8 +21,12 @@ import { runsInEpoch, viewVolume } from "./view.ts";
 
 export type { Intent, Plan, PlanInput } from "./plan-types.ts";
 
-/** Decided on a linearizable read only, never on a watch cache (I2). */
+/**
+ * Decided on a linearizable read only, never on a watch cache (I2). RecordOut too, although it is a compare-and-swap: made
+ * a second time from an old view, it can land late between the label of its generation and the release (Z20).
+ */
 export const FRESH_KINDS: ReadonlySet<ActionKind> = new Set<ActionKind>([
+  "RecordOut",
   "ZeroPartition",
   "CutExport",
   "CreateExport",

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import type { Action } from "./action.ts";
 import type { Session } from "./session.ts";
-import { afterJoinFailure, afterSuccess, EMPTY_SESSION, hasJob, jobKey, lossKey } from "./session.ts";
+import { afterFailure, afterJoinFailure, afterSuccess, EMPTY_SESSION, hasJob, jobKey, lossKey } from "./session.ts";
 
 const after = (session: Session, action: object, facts: Partial<Parameters<typeof afterSuccess>[2]> = {}): Session =>
   afterSuccess(session, { why: "", ...action } as Action, { epoch: 0, nowMs: 0, losses: [], ...facts });
@@ -22,7 +22,7 @@ test("a claim, and a release, forget the owner's part and keep the provider's", 
       wiped: ["w"],
       jobs: ["ZeroPartition:z2"],
     },
-    ...{ fullRebuild: ["m"], joinNotBefore: { m: 5 }, joinFailures: { m: 1 }, joining: ["m"], stopClean: true, formatted: true },
+    ...{ fullRebuild: ["m"], joinNotBefore: { m: 5 }, joinFailures: { m: 1 }, joining: ["m"], stopClean: true, formatted: true, startAlone: true },
   };
   const provider = { ...EMPTY_SESSION, announced: ["nqn"], zeroed: ["z"], wiped: ["w"], jobs: ["ZeroPartition:z2"] };
   assert.deepEqual(after(full, { kind: "RecordClaim" }, { epoch: 4, nowMs: 100 }), { ...provider, claimedEpoch: 4, claimedAtMs: 100 });
@@ -100,4 +100,10 @@ test("property: joins that fail are tried at twice the distance, up to five minu
       assert.deepEqual([session.joining, session.joinFailures], [["n"], { m: fulls.length }]);
     }),
   );
+});
+
+test("a mirror that MD does not assemble whole starts with one member; any other failure of the assembly changes nothing", () => {
+  const assemble: Action = { kind: "AssembleMirror", mirror: 0, arrayUUID: "u", name: "n", members: [], why: "" };
+  const failed = (["Unsafe", "CommandTimedOut"] as const).map((code) => afterFailure(EMPTY_SESSION, assemble, code, 0).startAlone);
+  assert.deepEqual(failed, [true, false]);
 });

@@ -3,6 +3,7 @@
  * kernel. Losing it (a restart) is always safe: the planner then does the step again, with a new
  * generation, attach number or epoch. Nothing here is ever written down.
  */
+import type { ErrorCode } from "../base/errors.ts";
 import type { Action } from "./action.ts";
 
 export interface Session {
@@ -35,6 +36,8 @@ export interface Session {
   readonly stopClean: boolean | null;
   /** mkfs ran to its end in this process for the recorded UUID. */
   readonly formatted: boolean;
+  /** MD refused to assemble all of R together in this epoch: each mirror starts with one member (I3). */
+  readonly startAlone: boolean;
 }
 
 export const EMPTY_SESSION: Session = {
@@ -53,6 +56,7 @@ export const EMPTY_SESSION: Session = {
   joining: [],
   stopClean: null,
   formatted: false,
+  startAlone: false,
 };
 
 /** Key of one loss: the member through this very connection (or window, for a local one). */
@@ -143,6 +147,21 @@ export function afterJoinFailure(session: Session, partitionUUID: string, nowMs:
     joinNotBefore: { ...session.joinNotBefore, [partitionUUID]: nowMs + (full ? 0 : delay) },
     fullRebuild: full ? [...new Set([...session.fullRebuild, partitionUUID])] : session.fullRebuild,
   };
+}
+
+/** What is remembered after a host action failed. */
+export function afterFailure(session: Session, action: Action, code: ErrorCode, nowMs: number): Session {
+  switch (action.kind) {
+    case "ReAddMember":
+    case "AddMember":
+      // Tried again later; one that the bitmaps could not prove right is rebuilt in full (I5).
+      return afterJoinFailure(session, action.partitionUUID, nowMs, action.kind === "ReAddMember" && code === "Unsafe");
+    case "AssembleMirror":
+      // MD does not take them all although the stop was clean: any one of R has every acknowledged write (L1, I3).
+      return code === "Unsafe" ? { ...session, startAlone: true } : session;
+    default:
+      return session;
+  }
 }
 
 function without(map: Readonly<Record<string, number>>, members: readonly { partitionUUID: string }[]): Record<string, number> {

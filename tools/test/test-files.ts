@@ -1,7 +1,7 @@
 /**
  * Which test file belongs where:
  *
- *   *.test.ts in src and tools      unit tests: part of `npm run check`; no root, no network, no other program
+ *   *.test.ts in src, sim and tools unit tests: part of `npm run check`; no root, no network, no other program
  *   *.contract.test.ts, lab tests   against real programs (etcd, kube-apiserver): part of `npm test`
  *   test/scenarios/*.scenario.ts    stories in the lab: part of `npm test`, each a process of its own
  *   *.lab.ts in folders of test     the same for one layer on a real kernel
@@ -17,7 +17,7 @@ const isContract = (file: string) => file.endsWith(".contract.test.ts") || file.
 
 /** Paths under the project's root. */
 export function unitTests(): string[] {
-  return files("src/**/*.test.ts", "tools/**/*.test.ts", "test/**/*.test.ts").filter((file) => !isContract(file));
+  return files("src/**/*.test.ts", "sim/**/*.test.ts", "tools/**/*.test.ts", "test/**/*.test.ts").filter((file) => !isContract(file));
 }
 
 export function contractTests(): string[] {

@@ -9,13 +9,12 @@ import type { Action, HostAction, RecordAction } from "../action.ts";
 import { ALL_RECORD_KINDS } from "../action.ts";
 import type { HostSnapshot } from "../observed.ts";
 import type { Intent, Plan, PlanInput } from "../plan.ts";
-import { FRESH_KINDS, plan } from "../plan.ts";
-import { afterJoinFailure, afterSuccess, EMPTY_SESSION, jobKey, lossKey } from "../session.ts";
+import { FRESH_KINDS } from "../plan.ts";
+import { afterFailure as failed, afterJoinFailure, afterSuccess, EMPTY_SESSION, jobKey, lossKey } from "../session.ts";
 import type { VolumeView } from "../view.ts";
 import { throughOf, viewVolume } from "../view.ts";
 import { compareAndSwap } from "./api.ts";
 import { checkPlan } from "./invariants.ts";
-import { applyAll, applyHost } from "./host.ts";
 import { snapshotOf, tablesOf } from "./host-snapshot.ts";
 import type { AgentState, NodeState, PassEnd, Point, World } from "./world.ts";
 import { bootID, latest, say, Violation } from "./world.ts";
@@ -24,7 +23,7 @@ const MAX_BATCHES = 60;
 const FRESH_MS = 2_000;
 
 export function newAgent(): AgentState {
-  return { session: EMPTY_SESSION, intent: { kind: "none" }, cache: -1, seen: null, pass: null, point: null, last: null, jobs: [], bumped: new Set() };
+  return { session: EMPTY_SESSION, intent: { kind: "none" }, cache: -1, seen: null, pass: null, point: null, memory: null, last: null, jobs: [], bumped: new Set() };
 }
 
 export function identityOf(n: NodeState): PlanInput["me"] {
@@ -43,7 +42,7 @@ export function* pass(w: World, n: NodeState): Generator<Point, PassEnd> {
       const host = look(w, n, volume);
       const me = identityOf(n);
       const input: PlanInput = { volume, host, me, intent: n.agent.intent, session: n.agent.session, tables: tablesOf(n), nowMs: w.nowMs };
-      const next = plan(input);
+      const next = w.protocol.plan(input, w, n);
       const view = viewVolume(volume, host, me);
       last = { intent: input.intent, plan: next };
       if (next.actions.length === 0) return { ...last, error: null };
@@ -53,6 +52,7 @@ export function* pass(w: World, n: NodeState): Generator<Point, PassEnd> {
         continue;
       }
       checkPlan(next.actions, view);
+      n.agent.memory = { volume, freshUntil, host, batch: next.actions, failed: false, steps: 0 };
       yield { moment: "planned", kind: "" };
       const done = yield* applyBatch(w, n, next.actions, view, volume);
       if (done.error) return { ...last, error: done.error };
@@ -107,12 +107,15 @@ function* applyBatch(w: World, n: NodeState, actions: Action[], view: VolumeView
   const host = actions.filter((a): a is HostAction & { why: string } => !isRecord(a) && jobKey(a) === null);
   for (const action of actions) if (jobKey(action) !== null) startJob(w, n, action as HostAction & { why: string });
   let failed: MeshStorError | null = null;
-  for (const action of w.rng.shuffle(host)) {
+  const order = w.rng.shuffle(host);
+  n.agent.memory = { ...n.agent.memory!, batch: [...order, ...records] };
+  for (const action of order) {
     try {
       yield* applyOne(w, n, action);
     } catch (error) {
       if (error instanceof Violation) throw error;
       failed ??= afterFailure(w, n, action, asModelError(error));
+      n.agent.memory.failed = true;
     }
   }
   if (failed) return { volume: null, error: failed, onlyJobs: false };
@@ -122,7 +125,7 @@ function* applyBatch(w: World, n: NodeState, actions: Action[], view: VolumeView
       current = yield* applyRecordAction(w, n, action, view, current ?? volume);
     } catch (error) {
       if (error instanceof Violation) throw error;
-      say(w, `${n.name}: ${action.kind} failed: ${asModelError(error).message}`);
+      say(w, `${n.name}: ${action.kind} ${describe(action)} failed: ${asModelError(error).message}`);
       return { volume: null, error: asModelError(error), onlyJobs: false };
     }
   }
@@ -132,7 +135,7 @@ function* applyBatch(w: World, n: NodeState, actions: Action[], view: VolumeView
 function* applyOne(w: World, n: NodeState, action: HostAction & { why: string }): Generator<Point, void> {
   yield { moment: "before", kind: action.kind };
   n.agent.seen = null;
-  const steps = applyHost(w, n, action);
+  const steps = w.protocol.host(w, n, action);
   while (!steps.next().done) yield { moment: "within", kind: action.kind };
   w.trace.push({ node: n.name, kind: action.kind });
   say(w, () => `${n.name}: ${action.kind} ${describe(action)}`);
@@ -141,11 +144,8 @@ function* applyOne(w: World, n: NodeState, action: HostAction & { why: string })
 }
 
 function afterFailure(w: World, n: NodeState, action: HostAction & { why: string }, error: MeshStorError): MeshStorError {
-  say(w, () => `${n.name}: ${action.kind} ${describe(action)} failed: ${error.message}`);
-  if (action.kind === "ReAddMember" || action.kind === "AddMember") {
-    const full = action.kind === "ReAddMember" && error.code === "Unsafe";
-    n.agent.session = afterJoinFailure(n.agent.session, action.partitionUUID, w.nowMs, full);
-  }
+  say(w, `${n.name}: ${action.kind} ${describe(action)} failed: ${error.message}`);
+  n.agent.session = failed(n.agent.session, action, error.code, w.nowMs);
   return error;
 }
 
@@ -163,7 +163,7 @@ export function endJob(w: World, n: NodeState): void {
   n.agent.session = { ...n.agent.session, jobs: n.agent.session.jobs.filter((j) => j !== job.key) };
   n.agent.seen = null;
   try {
-    applyAll(w, n, job.action);
+    for (const steps = w.protocol.host(w, n, job.action); !steps.next().done;);
   } catch (error) {
     if (error instanceof Violation) throw error;
     return say(w, `${n.name}: ${job.action.kind} failed: ${asModelError(error).message}`);
@@ -180,6 +180,7 @@ function* applyRecordAction(w: World, n: NodeState, action: RecordAction & { why
   const { nodeName, nodeUID } = me;
   const context = { me: { nodeName, nodeUID, bootID: me.bootID }, epoch: view.epoch, address: me.address, port: me.port, now: isoNow(w), ids };
   const standing = yield* compareAndSwap(w, n.name, action, context);
+  n.agent.memory!.volume = standing;
   w.trace.push({ node: n.name, kind: action.kind });
   say(w, () => `${n.name}: ${action.kind} ${describe(action)}`);
   yield { moment: "after", kind: action.kind };

@@ -3,15 +3,18 @@ import type { MeshStorVolume, VolumeStatus } from "../../api/volume.ts";
 import { MeshStorError } from "../../base/errors.ts";
 import type { RecordAction } from "../action.ts";
 import type { RecordContext } from "../record.ts";
-import { applyRecord } from "../record.ts";
 import { summariseAtRest } from "../summary.ts";
 import type { PendingPut, Point, World } from "./world.ts";
+import { recordChange } from "./record-text.ts";
 import { hostError, latest, say } from "./world.ts";
 
 /** Puts a new version of the volume; null: the object is gone. */
 export function put(w: World, volume: MeshStorVolume | null): void {
   const finished = volume?.metadata.deletionTimestamp !== undefined && (volume.status?.partitions ?? []).length === 0;
+  const before = latest(w);
   w.api.versions.push(volume);
+  const version = w.api.versions.length - 1;
+  say(w, () => `record ${version}: ${recordChange(before, volume)}`);
   const { epoch, owner } = volume?.status ?? {};
   if (epoch !== undefined && owner !== undefined) w.epochOwner.set(epoch, owner.nodeUID);
   // The controller takes the finalizer off once no partition is left.
@@ -38,7 +41,7 @@ export function* compareAndSwap(w: World, from: string, action: RecordAction, co
     if (w.api.cut.has(from)) throw new MeshStorError("ApiUnavailable", "the API does not answer");
     const volume = latest(w);
     if (volume === null) throw hostError("VolumeNotFound", "the volume does not exist any more");
-    const result = applyRecord(action, volume, context);
+    const result = w.protocol.record(action, volume, context);
     if (!result.ok) throw hostError("RecordConflict", `${action.kind}: ${result.refusal}`);
     const pending: PendingPut = { over: w.api.versions.length - 1, status: written(volume, result.status), from, landed: false };
     w.api.pending.push(pending);

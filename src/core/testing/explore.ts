@@ -1,39 +1,66 @@
-/** One random history, from a seed: faults, then liveness. A violation carries the seed and the history. */
+/** One random history, from a seed: a list of moves (faults among them), then liveness. A violation carries the seed and the history. */
+import type { Choices } from "./choices.ts";
 import { checkLiveness, round, stageOn } from "./liveness.ts";
 import type { ModelOptions } from "./model.ts";
-import { createWorld, fault, step } from "./model.ts";
+import { createWorld, fault, NODES, step } from "./model.ts";
 import { prng } from "./prng.ts";
 import type { World } from "./world.ts";
+import { nodeOf } from "./world.ts";
 
 export interface Outcome {
   world: World;
   failure: Error | null;
 }
 
-/** Options of a seed: every sixth volume is striped, copies are 1, 2 (mostly) or 3. */
-export function optionsOf(seed: number): ModelOptions {
+/** Options of a seed: every fifth volume is striped, copies are 1, 2 (mostly) or 3. */
+export function optionsOf(seed: number): ModelOptions & { placement: string[] } {
   const rng = prng(seed * 7 + 1);
-  return { seed, copies: rng.pick([1, 2, 2, 2, 3]), stripes: rng.chance(0.2) ? 2 : 1 };
+  const copies = rng.pick([1, 2, 2, 2, 3]);
+  return { seed, copies, stripes: rng.chance(0.2) ? 2 : 1, placement: rng.shuffle(NODES).slice(0, copies) };
+}
+
+/** What a history is made of, by name: each move is carried out whole, and may have an argument. */
+export const MOVES: Readonly<Record<string, (w: World, argument: string) => void>> = {
+  stage: (w, node) => stageOn(w, nodeOf(w, node)),
+  round: (w) => round(w, 1_000),
+  trouble: (w, chance) => {
+    w.trouble = Number(chance);
+  },
+  step,
+  fault,
+  liveness: checkLiveness,
+};
+
+/** The moves of a random history, as `name argument`. */
+export function* randomMoves(rng: Choices, steps: number): Generator<string, void> {
+  // Most histories begin with a volume in use, so that faults meet one.
+  if (rng.chance(0.7)) yield `stage ${rng.pick(NODES)}`;
+  if (rng.chance(0.4)) for (let i = rng.int(6); i > 0; i -= 1) yield "round";
+  yield `trouble ${rng.pick([0, 0, 0.02, 0.1])}`;
+  const rate = rng.pick([0, 2, 5, 10]) / steps;
+  for (let i = 0; i < steps; i += 1) {
+    yield "step";
+    if (rng.chance(rate)) yield "fault";
+  }
+  yield "liveness";
+}
+
+/** Where a history's moves come from; its other choices come from the seed itself. */
+export function movesOf(seed: number, steps = 400): Generator<string, void> {
+  return randomMoves(prng(seed * 31 + 7), steps);
 }
 
 export function explore(options: ModelOptions, steps = 400): Outcome {
   const world = createWorld(options);
-  const { rng } = world;
   // Errors are part of the story here, and their stacks cost more than the rest.
   const errors = Error as { stackTraceLimit?: number };
   const { stackTraceLimit = 10 } = errors;
   errors.stackTraceLimit = 0;
   try {
-    // Most histories begin with a volume in use, so that faults meet one.
-    if (rng.chance(0.7)) stageOn(world, rng.pick(world.nodes));
-    if (rng.chance(0.4)) for (let i = rng.int(6); i > 0; i -= 1) round(world, 1_000);
-    world.trouble = rng.pick([0, 0, 0.02, 0.1]);
-    const rate = rng.pick([0, 2, 5, 10]) / steps;
-    for (let i = 0; i < steps; i += 1) {
-      step(world);
-      if (rng.chance(rate)) fault(world);
+    for (const move of movesOf(options.seed, steps)) {
+      const [name = "", argument = ""] = move.split(" ");
+      MOVES[name]!(world, argument);
     }
-    checkLiveness(world);
     return { world, failure: null };
   } catch (error) {
     return { world, failure: error instanceof Error ? error : new Error(String(error)) };

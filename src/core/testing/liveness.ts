@@ -5,7 +5,8 @@ import { STAGING } from "./builders.ts";
 import { leftoversOf } from "./host.ts";
 import { checkWorld } from "./invariants.ts";
 import { flush, stepRecovery, submit } from "./md.ts";
-import { deleteVolume, detectLosses, kubeletAsks, powerOff, powerOn, stepAgent, togglePublish } from "./model.ts";
+import { detectLosses, kubeletAsks, powerOff, powerOn, stepAgent } from "./model.ts";
+import { deleteVolume, togglePublish } from "./user.ts";
 import type { NodeState, World } from "./world.ts";
 import { BLOCKS, latest, partsOf, say, statusOf, violated } from "./world.ts";
 

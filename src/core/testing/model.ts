@@ -4,19 +4,21 @@
  * checks the rules of design section 4 after every step (invariants.ts). When the faults stop, the
  * volume must become healthy, move, and go without a trace (liveness.ts).
  *
- *   world.ts  state    host*.ts, md.ts  the kernels    api.ts  the record    agent.ts  the loop
+ *   world.ts  state    host*.ts, md.ts  the kernels    api.ts  the record    agent.ts  the loop    user.ts  the rest
  */
-import { planPublish, planUnpublish } from "../plan-publish.ts";
+import { plan } from "../plan.ts";
 import { endJob, newAgent, pass } from "./agent.ts";
 import { landPut, put } from "./api.ts";
-import { driveID, memberBytes, nodeUID, part, STAGING, stage, unstage, volume, VOLUME_NAME, VOLUME_UID } from "./builders.ts";
-import { applyAll, dropConnection, losePower } from "./host.ts";
-import { snapshotOf, VOLUME_DEVICE } from "./host-snapshot.ts";
+import { driveID, memberBytes, nodeUID, part, STAGING, stage, unstage, volume } from "./builders.ts";
+import { applyRecord } from "../record.ts";
+import { applyHost, dropConnection, losePower } from "./host.ts";
 import { checkUnstaged, checkWorld } from "./invariants.ts";
 import { breakConnection, land, markFaulty, read, settleWrites, stepRecovery, stepWrite, submit } from "./md.ts";
+import type { Choices } from "./choices.ts";
 import { prng } from "./prng.ts";
-import type { NodeState, PassEnd, World } from "./world.ts";
-import { BLOCKS, bootID, latest, nodeOf, say, violated } from "./world.ts";
+import { deleteVolume, togglePublish } from "./user.ts";
+import type { NodeState, PassEnd, Protocol, World } from "./world.ts";
+import { BLOCKS, bootID, nodeOf, say, violated } from "./world.ts";
 
 export interface ModelOptions {
   seed: number;
@@ -24,13 +26,19 @@ export interface ModelOptions {
   stripes: number;
   /** Nodes that hold a copy at first; drawn if left out. */
   placement?: string[];
+  /** Draws instead of the seed. */
+  choices?: Choices;
+  /** Planted faults, in the place of production code. */
+  protocol?: Partial<Protocol>;
 }
 
-const NODES = ["a", "b", "c"];
+/** Names of all nodes. */
+export const NODES: readonly string[] = ["a", "b", "c"];
 
 export function createWorld(options: ModelOptions): World {
-  const rng = prng(options.seed);
+  const rng = options.choices ?? prng(options.seed);
   const w: World = {
+    protocol: { plan, record: applyRecord, host: applyHost, ...options.protocol },
     rng,
     nodes: NODES.map((name) => ({
       name,
@@ -95,6 +103,7 @@ export function stepAgent(w: World, n: NodeState): boolean {
   const { agent } = n;
   if (!n.up || !hasStarted(w, n)) return false;
   agent.pass ??= pass(w, n);
+  if (agent.memory) agent.memory.steps += 1;
   const step = agent.pass.next();
   agent.point = step.done ? null : step.value;
   w.steps += 1;
@@ -104,6 +113,7 @@ export function stepAgent(w: World, n: NodeState): boolean {
   }
   if (!step.done) return true;
   agent.pass = null;
+  agent.memory = null;
   agent.last = step.value;
   passEnded(w, n, step.value);
   return true;
@@ -184,28 +194,6 @@ export function pullDrive(w: World, n: NodeState, index: number): void {
   drive.device = `nvme${index + 2 * drive.incarnation + 100}n1`;
 }
 
-/** Publishing and unpublishing go beside the loop (agent/csi-port.ts). */
-export function togglePublish(w: World, n: NodeState): void {
-  const v = latest(w);
-  if (!n.up || !n.mounts.some((m) => m.target === STAGING)) return;
-  const targetPath = "/pod";
-  const { mounts } = snapshotOf(n, { name: VOLUME_NAME, uid: VOLUME_UID }, w.nowMs);
-  const there = mounts.some((m) => m.target === targetPath);
-  const publish = planPublish(mounts, n.volumeDevice ? VOLUME_DEVICE : null, { volumeID: v?.metadata.name ?? "", stagingPath: STAGING, targetPath, readOnly: false });
-  const action = there ? planUnpublish(mounts, targetPath) : publish.action;
-  if (!action || (action.kind !== "MountPublish" && action.kind !== "UnmountPublish")) return;
-  applyAll(w, n, action);
-  w.trace.push({ node: n.name, kind: action.kind });
-  say(w, `${n.name}: ${action.kind}`);
-}
-
-export function deleteVolume(w: World): void {
-  const v = latest(w);
-  if (!v || v.metadata.deletionTimestamp) return;
-  say(w, "volume deleted");
-  put(w, { ...v, metadata: { ...v.metadata, deletionTimestamp: "2026-11-20T11:00:00Z" } });
-}
-
 /** A few steps of one agent, at most to the end of its pass. */
 function stepBurst(w: World, n: NodeState): void {
   for (let i = w.rng.int(6); i >= 0 && stepAgent(w, n) && n.agent.pass; i -= 1);
@@ -266,7 +254,7 @@ function killInAction(w: World, n: NodeState): void {
 export function fault(w: World): void {
   const n = w.rng.pick(w.nodes);
   const other = w.rng.pick(w.nodes);
-  const dice = w.rng.next() * 20;
+  const dice = w.rng.int(40) / 2;
   if (dice < 7) return killInAction(w, n);
   if (dice < 11) return n.up ? powerOff(w, n) : undefined;
   if (dice < 13) return n === other ? undefined : cut(w, n.name, other.name);
@@ -278,9 +266,15 @@ export function fault(w: World): void {
   }
   if (dice < 16.5) return removeByHand(w, n);
   const inUse = n.conns.find((x) => n.arrays.some((a) => a.members.some((m) => m.window.conn === x)));
-  if (dice < 17) return inUse ? dropConnection(w, n, inUse) : undefined;
+  if (dice < 17) {
+    if (!inUse) return;
+    say(w, `${n.name}: a connection deleted by hand`);
+    return dropConnection(w, n, inUse);
+  }
   const c = inUse ?? n.conns[0];
-  if (c) breakConnection(w, n, c);
+  if (!c) return;
+  say(w, `${n.name}: a connection breaks`);
+  breakConnection(w, n, c);
 }
 
 /** A person fails a member and takes it out of the array, behind our back (the residual of I1 again). */

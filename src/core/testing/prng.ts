@@ -1,15 +1,8 @@
-/** A small seeded generator of pseudo-random numbers (mulberry32): the same seed, the same history. */
-export interface Prng {
-  /** Uniform in [0, 1). */
-  next(): number;
-  /** Uniform integer in [0, n). */
-  int(n: number): number;
-  chance(p: number): boolean;
-  pick<T>(list: readonly T[]): T;
-  shuffle<T>(list: readonly T[]): T[];
-}
+/** A small seeded generator of pseudo-random choices (mulberry32): the same seed, the same history. */
+import type { Choices } from "./choices.ts";
+import { choicesFrom } from "./choices.ts";
 
-export function prng(seed: number): Prng {
+export function prng(seed: number): Choices {
   let state = (seed * 2_654_435_761 + 0x9e3779b9) >>> 0;
   const next = () => {
     state = (state + 0x6d2b79f5) >>> 0;
@@ -18,19 +11,5 @@ export function prng(seed: number): Prng {
     t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
     return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
   };
-  const int = (n: number) => Math.floor(next() * n);
-  return {
-    next,
-    int,
-    chance: (p) => next() < p,
-    pick: (list) => list[int(list.length)]!,
-    shuffle: (list) => {
-      const out = [...list];
-      for (let i = out.length - 1; i > 0; i -= 1) {
-        const j = int(i + 1);
-        [out[i], out[j]] = [out[j]!, out[i]!];
-      }
-      return out;
-    },
-  };
+  return choicesFrom((n, p) => (p === null ? Math.floor(next() * n) : next() < p ? 1 : 0));
 }

@@ -1,5 +1,6 @@
 /** Whole lives of a volume, without chance: told once, and again with an agent killed at every single step. */
-import { deleteVolume, detectLosses, powerOff, powerOn, pullDrive, togglePublish } from "./model.ts";
+import { detectLosses, powerOff, powerOn, pullDrive } from "./model.ts";
+import { deleteVolume, togglePublish } from "./user.ts";
 import { stageOn, unstageEverywhere, until } from "./liveness.ts";
 import { rest, rounds, stepAll, write } from "./scenes.ts";
 import type { NodeState, World } from "./world.ts";

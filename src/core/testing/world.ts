@@ -5,11 +5,12 @@
 import { MeshStorError } from "../../base/errors.ts";
 import type { ErrorCode } from "../../base/errors.ts";
 import type { MeshStorVolume, VolumeStatus } from "../../api/volume.ts";
-import type { ActionKind, HostAction } from "../action.ts";
+import type { Action, ActionKind, HostAction } from "../action.ts";
 import type { HostSnapshot } from "../observed.ts";
-import type { Intent, Plan } from "../plan.ts";
+import type { Intent, Plan, PlanInput } from "../plan.ts";
+import type { applyRecord } from "../record.ts";
 import type { Session } from "../session.ts";
-import type { Prng } from "./prng.ts";
+import type { Choices } from "./choices.ts";
 
 /** Blocks of one mirror; each is also one chunk of the write-intent bitmap. */
 export const BLOCKS = 4;
@@ -151,6 +152,20 @@ export interface PassEnd {
   error: MeshStorError | null;
 }
 
+/** What a pass under way remembers between two steps: with its point, all that tells it from another. */
+export interface PassMemory {
+  /** The record that it goes by, and until when that may be relied on. */
+  volume: MeshStorVolume;
+  freshUntil: number;
+  /** What it had seen of its kernel when it planned. */
+  host: HostSnapshot;
+  /** Its batch, in the order in which it is carried out. */
+  batch: readonly Action[];
+  failed: boolean;
+  /** Steps since it planned. */
+  steps: number;
+}
+
 export interface AgentState {
   session: Session;
   intent: Intent;
@@ -160,6 +175,7 @@ export interface AgentState {
   seen: { host: HostSnapshot; atMs: number } | null;
   pass: Generator<Point, PassEnd> | null;
   point: Point | null;
+  memory: PassMemory | null;
   last: PassEnd | null;
   jobs: Job[];
   /** Members that this process recorded out after it saw the loss (Z2). */
@@ -201,8 +217,16 @@ export interface Api {
   cut: Set<string>;
 }
 
+/** The code under test. Production code, unless a planted fault stands in its place (sim/mutations). */
+export interface Protocol {
+  plan(input: PlanInput, w: World, n: NodeState): Plan;
+  record: typeof applyRecord;
+  host(w: World, n: NodeState, action: HostAction): Generator<void, void>;
+}
+
 export interface World {
-  rng: Prng;
+  protocol: Protocol;
+  rng: Choices;
   nodes: NodeState[];
   api: Api;
   nowMs: number;
