@@ -7,6 +7,7 @@ import { NAMESPACE, nodeLeaseName, VOLUME_TOPOLOGY_KEY } from "../api/names.ts";
 import type { MeshStorNodeDevice } from "../api/node-device.ts";
 import type { MeshStorVolume } from "../api/volume.ts";
 import type { Logger } from "../base/log.ts";
+import { boundsOf } from "../core/bounds.ts";
 import type { HostSnapshot } from "../core/observed.ts";
 import type { NodePort } from "../csi/node-port.ts";
 import type { KubeConfig } from "../kube/config.ts";
@@ -62,6 +63,8 @@ export async function runAgent(options: AgentOptions): Promise<void> {
       hook: options.hook,
       log,
       me,
+      // Nobody is judged, and nothing is promised, until the observation of nodes and the guard are there.
+      takeover: { peers: () => null, bounds: boundsOf(), promiseMs: null, unattended: () => false },
       cached: (name) => informer.get(name),
       tables: () => inventory.tables(),
       tableChanged: (drive) => inventory.changed(drive),

@@ -25,7 +25,7 @@ test("a claim, and a release, forget the owner's part and keep the provider's", 
     ...{ fullRebuild: ["m"], joinNotBefore: { m: 5 }, joinFailures: { m: 1 }, joining: ["m"], stopClean: true, formatted: true },
   };
   const provider = { ...EMPTY_SESSION, announced: ["nqn"], zeroed: ["z"], wiped: ["w"], jobs: ["ZeroPartition:z2"] };
-  assert.deepEqual(after(full, { kind: "RecordClaim" }, { epoch: 4, nowMs: 100 }), { ...provider, claimedEpoch: 4, claimedAtMs: 100 });
+  assert.deepEqual(after(full, { kind: "RecordClaim", from: null }, { epoch: 4, nowMs: 100 }), { ...provider, claimedEpoch: 4, claimedAtMs: 100 });
   assert.deepEqual(after(full, { kind: "RecordRelease", clean: true }), provider);
 });
 

@@ -1,8 +1,10 @@
 /** One random history, from a seed: faults, then liveness. A violation carries the seed and the history. */
 import { checkLiveness, round, stageOn } from "./liveness.ts";
 import type { ModelOptions } from "./model.ts";
-import { createWorld, fault, step } from "./model.ts";
+import { crisis, fault } from "./faults.ts";
+import { createWorld } from "./model.ts";
 import { prng } from "./prng.ts";
+import { step } from "./steps.ts";
 import type { World } from "./world.ts";
 
 export interface Outcome {
@@ -13,7 +15,7 @@ export interface Outcome {
 /** Options of a seed: every sixth volume is striped, copies are 1, 2 (mostly) or 3. */
 export function optionsOf(seed: number): ModelOptions {
   const rng = prng(seed * 7 + 1);
-  return { seed, copies: rng.pick([1, 2, 2, 2, 3]), stripes: rng.chance(0.2) ? 2 : 1 };
+  return { seed, copies: rng.pick([1, 2, 2, 2, 3]), stripes: rng.chance(0.2) ? 2 : 1, guards: !rng.chance(0.1) };
 }
 
 export function explore(options: ModelOptions, steps = 400): Outcome {
@@ -29,9 +31,11 @@ export function explore(options: ModelOptions, steps = 400): Outcome {
     if (rng.chance(0.4)) for (let i = rng.int(6); i > 0; i -= 1) round(world, 1_000);
     world.trouble = rng.pick([0, 0, 0.02, 0.1]);
     const rate = rng.pick([0, 2, 5, 10]) / steps;
+    const trouble = rng.chance(0.5) ? rng.int(steps / 2) : -1;
     for (let i = 0; i < steps; i += 1) {
       step(world);
       if (rng.chance(rate)) fault(world);
+      if (i === trouble) crisis(world);
     }
     checkLiveness(world);
     return { world, failure: null };

@@ -7,7 +7,7 @@ import type { ErrorCode } from "../../base/errors.ts";
 import type { MeshStorVolume, VolumeStatus } from "../../api/volume.ts";
 import type { ActionKind, HostAction } from "../action.ts";
 import type { HostSnapshot } from "../observed.ts";
-import type { Intent, Plan } from "../plan.ts";
+import type { Intent, Plan, PlanInput } from "../plan.ts";
 import type { Session } from "../session.ts";
 import type { Prng } from "./prng.ts";
 
@@ -87,8 +87,9 @@ export interface ConnState {
   export: ExportState;
   /** What sysfs shows. */
   state: "live" | "connecting";
-  /** The path does not work any more, seen or not. */
+  /** The path does not work any more, seen or not; since when. */
   broken: boolean;
+  brokenAtMs: number;
   /** Deleted on the host. */
   gone: boolean;
 }
@@ -164,6 +165,8 @@ export interface AgentState {
   jobs: Job[];
   /** Members that this process recorded out after it saw the loss (Z2). */
   bumped: Set<string>;
+  /** Heartbeats of others: the last one seen, and since when by its own clock; null while it cannot see any. */
+  heard: Map<string, { mark: number; atMs: number }> | null;
 }
 
 export interface NodeState {
@@ -176,13 +179,34 @@ export interface NodeState {
   conns: ConnState[];
   windows: WindowState[];
   arrays: ArrayState[];
-  volumeDevice: { below: ArrayState[] } | null;
+  volumeDevice: VolumeDeviceState | null;
   mounts: { target: string; published: boolean }[];
   agent: AgentState;
+  /** Nobody starts it again for now. */
+  agentDown: boolean;
+  /** Its monotonic clock: rate against true time, and where it began. */
+  clock: { rate: number; offsetMs: number };
+  /** Users of the volume were killed, its filesystem was shut down (I4), since it was mounted. */
+  killed: boolean;
+  shutDown: boolean;
+  /** Kubelet does not run; the pod is gone although its mounts are there. */
+  kubeletDead: boolean;
+  podGone: boolean;
+  /** Carries the taint; in the model only while the machine is off. */
+  outOfService: boolean;
+  /** True time at which its heartbeat was written last. */
+  heartbeatMs: number;
   /** What kubelet wants of this node; survives its agent. */
   wants: "none" | "stage" | "unstage";
   /** Kubelet asked to stage and has not yet seen an unstage succeed. */
   mayBeStaged: boolean;
+}
+
+export interface VolumeDeviceState {
+  below: ArrayState[];
+  suspended: boolean;
+  /** The process that outlives the agent: what it watches, and when, in true time, all of it was live last. */
+  guard: { nqns: string[]; liveAtMs: number; graceMs: number } | null;
 }
 
 export interface PendingPut {
@@ -227,8 +251,24 @@ export interface World {
   started: Set<string>;
   /** Lines are made when somebody reads them. */
   log: { nowMs: number; line: string | (() => string) }[];
+  /** Highest epoch in which an array has run: whoever serves an older one serves the past (I10). */
+  serving: number;
+  /** Owners promise to stop by themselves: a guard runs on every node (Z16). */
+  guards: boolean;
+  /** Until then every step takes seconds. */
+  slowUntilMs: number;
+  /** Deliberately wrong variants, for tests of the checks. */
+  wrong: Wrong;
   /** Chance that a host action fails half-way, or that an answer of the API is lost. */
   trouble: number;
+}
+
+export interface Wrong {
+  /** Changes what the planner is given, or what it answers. */
+  input?: (input: PlanInput) => PlanInput;
+  plan?: (plan: Plan) => Plan;
+  /** A re-add that trusts the array's bitmap alone (E14). */
+  bareReAdd?: boolean;
 }
 
 /** The protocol broke a rule. */
@@ -264,6 +304,16 @@ export function latest(w: World): MeshStorVolume | null {
 
 export function statusOf(w: World): VolumeStatus {
   return latest(w)?.status ?? {};
+}
+
+/** A node's own monotonic clock. */
+export function clockOf(w: World, n: NodeState): number {
+  return w.nowMs * n.clock.rate + n.clock.offsetMs;
+}
+
+/** Somebody uses the volume on this node. */
+export function hasUsers(n: NodeState): boolean {
+  return n.mounts.length > 0 && !n.killed && !n.shutDown;
 }
 
 export function bootID(n: NodeState): string {
