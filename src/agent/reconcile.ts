@@ -14,7 +14,7 @@ import type { Intent, Plan, PlanInput } from "../core/plan.ts";
 import { FRESH_KINDS, plan } from "../core/plan.ts";
 import { afterLook } from "../core/look.ts";
 import type { Session } from "../core/session.ts";
-import { afterBusyUnmount, afterJoinFailure, afterSuccess, EMPTY_SESSION, jobKey, lossKey } from "../core/session.ts";
+import { afterFailure, afterJoinFailure, afterSuccess, EMPTY_SESSION, jobKey, lossKey } from "../core/session.ts";
 import type { VolumeView } from "../core/view.ts";
 import { throughOf, viewVolume } from "../core/view.ts";
 import type { KubeClient } from "../kube/client.ts";
@@ -225,15 +225,11 @@ export class VolumeReconciler {
     for (const m of interrupted) this.session = afterJoinFailure(this.session, m.partitionUUID, nowMs, false);
   }
 
-  /** A join that failed is tried again later; one that the bitmaps could not prove right is rebuilt in full (I5). */
   #afterFailure(action: HostAction & { why: string }, error: MeshStorError): void {
     this.#deps.log.warn("action failed", { volume: this.name, ...action, code: error.code, error: error.message });
     // It may have been done in part: no pass decides on what was seen before it.
     this.#deps.snapshots.drop();
-    if (action.kind === "UnmountStage") this.session = afterBusyUnmount(this.session);
-    if (action.kind !== "ReAddMember" && action.kind !== "AddMember") return;
-    const full = action.kind === "ReAddMember" && error.code === "Unsafe";
-    this.session = afterJoinFailure(this.session, action.partitionUUID, this.#deps.clock.nowMs(), full);
+    this.session = afterFailure(this.session, action, error.code, this.#deps.clock.nowMs());
   }
 }
 

@@ -45,8 +45,7 @@ export function hasBegun(view: VolumeView, input: PlanInput): boolean {
 /** The next step; null when nothing is mounted, held or suspended any more: an orderly tear-down can follow. */
 export function planForce(view: VolumeView, input: PlanInput): Plan | null {
   const targets = view.mounts.map((m) => m.target);
-  if (view.device && !input.session.killed)
-    return act({ kind: "KillUsers", name: view.device.name, targets, why: "whoever waits for a held write must not hear of success (I4)" });
+  if (view.device && !input.session.killed) return act({ kind: "KillUsers", name: view.device.name, targets, why: "whoever waits for a held write must not hear of success (I4)" });
   if (targets.length > 0 && !input.session.shutDown && !view.mounts.some((m) => m.shutDown))
     return act({ kind: "ShutdownFilesystem", target: targets[0]!, why: "what is held can end with an error only (I4)" });
   const held = view.members.filter(isHeld);

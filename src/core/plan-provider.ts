@@ -143,5 +143,10 @@ function planGone(view: VolumeView, member: MemberView, input: PlanInput): Actio
 function buryOrWait(former: FormerOwner, input: PlanInput): Action | string {
   const verdict = judge(former, input.peers, input.bounds);
   if (!isDeclaredDead(verdict)) return `node ${former.nodeName} owned the volume and may still have it assembled; it says so when it is back, or delete its Node object`;
-  return { kind: "RecordTornDown", nodeUID: former.nodeUID, judged: verdict, why: `node ${former.nodeName} owned the volume, and ${sentenceOf(verdict!)}: nothing of it runs there` };
+  return {
+    kind: "RecordTornDown",
+    nodeUID: former.nodeUID,
+    judged: verdict,
+    why: `node ${former.nodeName} owned the volume, and ${sentenceOf(verdict!)}: nothing of it runs there`,
+  };
 }

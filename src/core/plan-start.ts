@@ -105,7 +105,7 @@ function assembleOne(view: VolumeView, mirror: MirrorView, input: PlanInput): Pl
   // Nobody waits for a node that is judged to be gone, as the former owner mostly is (decision 0009).
   const expected = missing.filter((m) => m.local || judge({ nodeName: m.record.nodeID }, input.peers, input.bounds) === null);
   const patient = expected.length > 0 && waited < START_WAIT_MS;
-  const alone = view.status.owner!.start === "Unclean" && mirror.created;
+  const alone = (view.status.owner!.start === "Unclean" || input.session.startAlone) && mirror.created;
   const names = [...new Set(missing.map((m) => m.record.nodeID))].join(", ");
   if (reachable.length === 0)
     return patient

@@ -57,7 +57,12 @@ function release(view: VolumeView, input: PlanInput): Plan {
   const { owner } = view.status;
   if (view.mine) return act({ kind: "RecordRelease", clean: input.session.stopClean === true && isUnbroken(view), why: "everything of the volume is gone from this node (I8)" });
   if (view.status.former?.some((f) => f.nodeUID === input.me.nodeUID))
-    return act({ kind: "RecordTornDown", nodeUID: input.me.nodeUID, judged: null, why: "nothing of the epochs that this node owned is left on it: nobody has to wait for it (I10)" });
+    return act({
+      kind: "RecordTornDown",
+      nodeUID: input.me.nodeUID,
+      judged: null,
+      why: "nothing of the epochs that this node owned is left on it: nobody has to wait for it (I10)",
+    });
   if (owner?.nodeUID === input.me.nodeUID) return act({ kind: "RecordRelease", clean: false, why: "this node ran the volume in an earlier boot, and nothing of it is left (I8)" });
   return { ...NOTHING, done: true };
 }

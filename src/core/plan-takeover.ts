@@ -10,7 +10,10 @@ export function planClaim(view: VolumeView, input: PlanInput): Plan {
   const { owner } = view.status;
   if (view.volume.metadata.deletionTimestamp) return refusePlan("VolumeNotFound", `volume ${view.name} is being deleted`);
   if (owner && owner.nodeUID !== input.me.nodeUID) return planTakeover(view, owner, input);
-  return planFirst(view, input) ?? act({ kind: "RecordClaim", from: null, why: owner ? "this node ran the volume in an earlier boot: a new epoch after an unclean stop (I3)" : "nobody owns the volume" });
+  return (
+    planFirst(view, input) ??
+    act({ kind: "RecordClaim", from: null, why: owner ? "this node ran the volume in an earlier boot: a new epoch after an unclean stop (I3)" : "nobody owns the volume" })
+  );
 }
 
 /** Before the first claim ever: placed, zeroed, and one copy on this node. */
@@ -57,7 +60,6 @@ function lastGoodCopy(view: VolumeView, mirror: MirrorView, owner: OwnerRecord, 
 }
 
 function askFor(view: VolumeView, owner: OwnerRecord): Plan {
-  if (view.status.handOver?.epoch !== view.epoch)
-    return act({ kind: "RecordHandOver", why: `node ${owner.nodeName} is asked to give the volume up if nobody uses it there` });
+  if (view.status.handOver?.epoch !== view.epoch) return act({ kind: "RecordHandOver", why: `node ${owner.nodeName} is asked to give the volume up if nobody uses it there` });
   return refusePlan("VolumeInUse", `volume ${view.name} is owned by node ${owner.nodeName} since ${owner.since}; it must be unstaged there first`);
 }

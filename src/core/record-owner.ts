@@ -53,6 +53,7 @@ function firstMirrors(status: VolumeStatus, volume: MeshStorVolume, ids: readonl
 export function recordHandOver(status: VolumeStatus, context: RecordContext): RecordResult {
   if (!status.owner || status.owner.nodeUID === context.me.nodeUID) return refuse("no other node owns the volume");
   if (status.epoch !== context.epoch) return refuse(`the record is at epoch ${status.epoch}, the plan was made for ${context.epoch}`);
+  if (status.handOver?.epoch === context.epoch) return accept(status);
   return accept({ ...status, handOver: { nodeName: context.me.nodeName, epoch: context.epoch, at: context.now } });
 }
 
@@ -69,7 +70,12 @@ export function recordTornDown(status: VolumeStatus, action: { nodeUID: string; 
  * (I10). They stay in the list until they are torn down: what they have assembled is found through the record.
  */
 export function recordFenced(status: VolumeStatus): RecordResult {
-  return accept(withFormer(status, (status.former ?? []).map((f) => ({ ...f, waited: true }))));
+  return accept(
+    withFormer(
+      status,
+      (status.former ?? []).map((f) => ({ ...f, waited: true })),
+    ),
+  );
 }
 
 function withFormer(status: VolumeStatus, former: FormerOwner[]): VolumeStatus {

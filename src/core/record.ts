@@ -42,11 +42,7 @@ export function applyRecord(action: RecordAction, volume: MeshStorVolume, contex
 type AnyonesKind = "RecordCreated" | "RecordFaulty" | "RecordDeleted" | "RecordExport" | "RecordClaim" | "RecordHandOver" | "RecordTornDown" | "RecordRequestLocal";
 
 /** Changes that only the owner of the planned epoch may make (I2, I4). */
-function ownersChange(
-  action: Exclude<RecordAction, { kind: AnyonesKind }>,
-  volume: MeshStorVolume,
-  context: RecordContext,
-): RecordResult {
+function ownersChange(action: Exclude<RecordAction, { kind: AnyonesKind }>, volume: MeshStorVolume, context: RecordContext): RecordResult {
   const status = volume.status ?? {};
   // After a reboot nothing of the former boot is left to stop: the same node may give ownership up (uncleanly).
   const earlierBoot = action.kind === "RecordRelease" && !action.clean && status.owner?.nodeUID === context.me.nodeUID;

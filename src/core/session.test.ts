@@ -3,7 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import type { Action } from "./action.ts";
 import type { Session } from "./session.ts";
-import { afterJoinFailure, afterSuccess, EMPTY_SESSION, hasJob, jobKey, lossKey } from "./session.ts";
+import { afterJoinFailure, afterSuccess, EMPTY_SESSION, hasJob, jobKey, lossKey, NOTHING_SEEN } from "./session.ts";
 
 const after = (session: Session, action: object, facts: Partial<Parameters<typeof afterSuccess>[2]> = {}): Session =>
   afterSuccess(session, { why: "", ...action } as Action, { epoch: 0, nowMs: 0, losses: [], ...facts });
@@ -22,9 +22,13 @@ test("a claim, and a release, forget the owner's part and keep the provider's", 
       wiped: ["w"],
       jobs: ["ZeroPartition:z2"],
     },
-    ...{ fullRebuild: ["m"], joinNotBefore: { m: 5 }, joinFailures: { m: 1 }, joining: ["m"], stopClean: true, formatted: true },
+    ...{ fullRebuild: ["m"], joinNotBefore: { m: 5 }, joinFailures: { m: 1 }, joining: ["m"], stopClean: true, formatted: true, killed: true, shutDown: true, startAlone: true },
+    seen: { firstMs: 1, provenMs: 2, stuckMs: 3, failedMs: 4, cut: { epoch: 3, sinceMs: { z: 5 } } },
   };
-  const provider = { ...EMPTY_SESSION, announced: ["nqn"], zeroed: ["z"], wiped: ["w"], jobs: ["ZeroPartition:z2"] };
+  const provider = {
+    ...EMPTY_SESSION,
+    ...{ announced: ["nqn"], zeroed: ["z"], wiped: ["w"], jobs: ["ZeroPartition:z2"], seen: { ...NOTHING_SEEN, cut: { epoch: 3, sinceMs: { z: 5 } } } },
+  };
   assert.deepEqual(after(full, { kind: "RecordClaim", from: null }, { epoch: 4, nowMs: 100 }), { ...provider, claimedEpoch: 4, claimedAtMs: 100 });
   assert.deepEqual(after(full, { kind: "RecordRelease", clean: true }), provider);
 });

@@ -3,6 +3,7 @@
  * kernel. Losing it (a restart) is always safe: the planner then does the step again, with a new
  * generation, attach number or epoch. Nothing here is ever written down.
  */
+import type { ErrorCode } from "../base/errors.ts";
 import type { Action } from "./action.ts";
 
 export interface Session {
@@ -40,6 +41,8 @@ export interface Session {
   /** Every user of the volume was killed by this process, and its filesystem shut down, since it was last mounted (I4). */
   readonly killed: boolean;
   readonly shutDown: boolean;
+  /** MD refused to assemble all of R together in this epoch: each mirror starts with one member (I3). */
+  readonly startAlone: boolean;
 }
 
 /** Since when something holds, in monotonic ms: noted at every look at record and kernel. */
@@ -77,6 +80,7 @@ export const EMPTY_SESSION: Session = {
   seen: NOTHING_SEEN,
   killed: false,
   shutDown: false,
+  startAlone: false,
 };
 
 /** Key of one loss: the member through this very connection (or window, for a local one). */
@@ -176,9 +180,22 @@ export function afterJoinFailure(session: Session, partitionUUID: string, nowMs:
   };
 }
 
-/** Somebody came to use the volume after its users were killed: they are killed again (I4). */
-export function afterBusyUnmount(session: Session): Session {
-  return { ...session, killed: false };
+/** What is remembered after a host action failed. */
+export function afterFailure(session: Session, action: Action, code: ErrorCode, nowMs: number): Session {
+  switch (action.kind) {
+    case "ReAddMember":
+    case "AddMember":
+      // Tried again later; one that the bitmaps could not prove right is rebuilt in full (I5).
+      return afterJoinFailure(session, action.partitionUUID, nowMs, action.kind === "ReAddMember" && code === "Unsafe");
+    case "AssembleMirror":
+      // MD does not take them all although the stop was clean: any one of R has every acknowledged write (L1, I3).
+      return code === "Unsafe" ? { ...session, startAlone: true } : session;
+    case "UnmountStage":
+      // Somebody came to use the volume after its users were killed: they are killed again (I4).
+      return { ...session, killed: false };
+    default:
+      return session;
+  }
 }
 
 function without(map: Readonly<Record<string, number>>, members: readonly { partitionUUID: string }[]): Record<string, number> {

@@ -12,7 +12,7 @@ import type { Intent, Plan, PlanInput } from "../plan.ts";
 import { boundsOf, promiseOf } from "../bounds.ts";
 import { afterLook } from "../look.ts";
 import { FRESH_KINDS, plan } from "../plan.ts";
-import { afterBusyUnmount, afterJoinFailure, afterSuccess, EMPTY_SESSION, jobKey, lossKey } from "../session.ts";
+import { afterFailure as failed, afterJoinFailure, afterSuccess, EMPTY_SESSION, jobKey, lossKey } from "../session.ts";
 import type { VolumeView } from "../view.ts";
 import { throughOf, viewVolume } from "../view.ts";
 import { compareAndSwap } from "./api.ts";
@@ -168,11 +168,7 @@ function* applyOne(w: World, n: NodeState, action: HostAction & { why: string })
 
 function afterFailure(w: World, n: NodeState, action: HostAction & { why: string }, error: MeshStorError): MeshStorError {
   say(w, () => `${n.name}: ${action.kind} ${describe(action)} failed: ${error.message}`);
-  if (action.kind === "UnmountStage") n.agent.session = afterBusyUnmount(n.agent.session);
-  if (action.kind === "ReAddMember" || action.kind === "AddMember") {
-    const full = action.kind === "ReAddMember" && error.code === "Unsafe";
-    n.agent.session = afterJoinFailure(n.agent.session, action.partitionUUID, clockOf(w, n), full);
-  }
+  n.agent.session = failed(n.agent.session, action, error.code, clockOf(w, n));
   return error;
 }
 

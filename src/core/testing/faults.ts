@@ -1,12 +1,12 @@
 /** What breaks in the model, one thing or several at once, and how it is mended. */
 import { dropConnection } from "./host.ts";
 import { breakConnection, markFaulty, settleWrites } from "./md.ts";
-import { cut, killAgent, powerOff, powerOn, pullDrive, stepAgent } from "./model.ts";
+import { cut, kubeletAsks, killAgent, powerOff, powerOn, pullDrive, stepAgent } from "./model.ts";
 import type { NodeState, World } from "./world.ts";
 import { say } from "./world.ts";
 
-/** How long the steps after a crisis take seconds, so that heartbeats fall silent and promises run out. */
-const CRISIS_MS = 90_000;
+/** How long the steps after a crisis take seconds and little else happens: heartbeats fall silent, promises run out, a new owner starts. */
+const CRISIS_MS = 200_000;
 
 /** An agent dies, rather in the middle of something than at rest. */
 function killInAction(w: World, n: NodeState): void {
@@ -59,6 +59,7 @@ export function crisis(w: World): void {
   const others = w.rng.shuffle(w.nodes.filter((n) => n !== owner));
   w.slowUntilMs = w.nowMs + CRISIS_MS;
   others[0]!.wants = "stage";
+  kubeletAsks(others[0]!);
   if (w.rng.chance(0.2)) return leftByKubelet(w, owner);
   if (w.rng.chance(0.15)) {
     powerOff(w, owner);
@@ -101,4 +102,3 @@ export function recover(w: World): void {
   for (const n of w.nodes) if (n.up && (n.agentDown || n.kubeletDead)) mends.push(() => revive(w, n));
   if (mends.length > 0) w.rng.pick(mends)();
 }
-

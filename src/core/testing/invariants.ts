@@ -24,7 +24,10 @@ function checkOneWriter(w: World): void {
   for (const n of w.nodes)
     for (const array of n.arrays) {
       if (array.epoch > epoch || (array.epoch === epoch && !runsCurrent(w, n, array)))
-        violated("I2", `mirror ${array.mirror} runs on node ${n.name} in epoch ${array.epoch}, the record is at ${epoch} and the owner is ${statusOf(w).owner?.nodeName ?? "nobody"}`);
+        violated(
+          "I2",
+          `mirror ${array.mirror} runs on node ${n.name} in epoch ${array.epoch}, the record is at ${epoch} and the owner is ${statusOf(w).owner?.nodeName ?? "nobody"}`,
+        );
       for (const m of array.members) {
         const { uuid } = m.window;
         if (m.window.epoch !== array.epoch) violated("I2", `member ${uuid} of epoch ${m.window.epoch} runs in an array of epoch ${array.epoch}`);

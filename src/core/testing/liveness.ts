@@ -111,6 +111,9 @@ function stageWithoutOne(w: World, owner: NodeState): void {
   };
   until(w, `staged on node ${owner.name} without node ${away.name}`, () => staged() || hopeless());
   powerOn(w, away);
+  round(w, 5_000);
+  // It held the last good copy while the volume was in use already: what is held ends with the pod (I4).
+  if (owner.mounts.length > 0 && owner.agent.last?.plan?.waits.some((s) => s.startsWith("writes are held"))) unstageEverywhere(w);
 }
 
 /** Every partition of a mirror failed before the first use: the controller, which is not here, would find another place. */

@@ -205,7 +205,8 @@ export function breakConnection(w: World, host: NodeState, c: ConnState, oneWay 
   c.broken = true;
   c.brokenAtMs = w.nowMs;
   for (const array of host.arrays)
-    for (const write of array.writes) if (write.waiting.has(c.uuid) && (oneWay || w.rng.chance(0.5))) c.export.late.push({ block: write.block, phase: write.phase, value: write.value });
+    for (const write of array.writes)
+      if (write.waiting.has(c.uuid) && (oneWay || w.rng.chance(0.5))) c.export.late.push({ block: write.block, phase: write.phase, value: write.value });
 }
 
 /** One late request reaches the drive behind the export. */

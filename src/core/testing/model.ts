@@ -183,8 +183,7 @@ export function cut(w: World, a: string, b: string, oneWay = false): void {
 
 /** The keep-alive ends: a broken connection is seen, and never comes back by itself. */
 export function detectLosses(w: World): void {
-  for (const n of w.nodes)
-    for (const c of n.conns) if (c.broken) seeLoss(n, c);
+  for (const n of w.nodes) for (const c of n.conns) if (c.broken) seeLoss(n, c);
 }
 
 export function pullDrive(w: World, n: NodeState, index: number): void {

@@ -70,6 +70,7 @@ export function step(w: World): void {
   else if (dice < 89) n.agent.cache += w.api.cut.has(n.name) || n.agent.cache < 0 ? 0 : w.rng.int(w.api.versions.length - n.agent.cache);
   else if (dice < 94) detectLosses(w);
   else if (dice < 96) stepLate(w);
+  else if (w.nowMs < w.slowUntilMs && w.rng.chance(0.8)) stepBurst(w, n);
   else if (dice < 98) stepKubelet(w, n);
   else recover(w);
   checkWorld(w);
