@@ -7,7 +7,7 @@ import { after, test } from "node:test";
 import { ACTION_KINDS } from "./action.ts";
 import { explore, history, killEverywhere, optionsOf } from "./testing/explore.ts";
 import type { ModelOptions } from "./testing/model.ts";
-import { handOverAndReboot, lossAndReturn, driveMissingAtFirst } from "./testing/stories.ts";
+import { driveMissingAtFirst, handOverAndReboot, isolatedForAWhile, lossAndReturn, takeoverAndReturn } from "./testing/stories.ts";
 import type { World } from "./testing/world.ts";
 
 const SEEDS = Number(process.env["MODEL_SEEDS"] ?? 600);
@@ -33,6 +33,8 @@ const STORIES: [string, (world: World) => void, Omit<ModelOptions, "seed">][] = 
   ["loss and return, 2 copies", lossAndReturn, { copies: 2, stripes: 1, placement: ["a", "b"] }],
   ["hand-over and reboot, 2 copies", handOverAndReboot, { copies: 2, stripes: 1, placement: ["a", "b"] }],
   ["hand-over and reboot, 1 copy", handOverAndReboot, { copies: 1, stripes: 1, placement: ["a"] }],
+  ["takeover and return, 2 copies", takeoverAndReturn, { copies: 2, stripes: 1, placement: ["a", "b"], guards: true }],
+  ["isolated for a while, 2 copies", isolatedForAWhile, { copies: 2, stripes: 1, placement: ["a", "b"], guards: true }],
   ["a drive missing at first, 2 copies", driveMissingAtFirst, { copies: 2, stripes: 1, placement: ["a", "b"] }],
 ];
 if (process.env["MODEL_SEEDS"]) {

@@ -179,10 +179,10 @@ test("joining: announced; whoever fills the last slot ends the others' claims, a
   const status = owned({ mirrors: [mirror(["a"], { generation: 5 })], partitions: [partition("a"), partition("b", { state: "Missing", outSince: 3 }), third] });
   const joined = (fills: boolean, byBitmap: boolean) => apply({ kind: "RecordJoining", member: ref("b"), fills, byBitmap }, status).partitions?.slice(1);
   const { outSince: _gone, ...without } = third;
-  assert.deepEqual(joined(false, true), [partition("b", { state: "Syncing", outSince: 3 }), third]);
-  assert.deepEqual(joined(true, true), [partition("b", { state: "Syncing", outSince: 3 }), without]);
-  assert.deepEqual(joined(false, false), [partition("b", { state: "Syncing" }), third]);
-  assert.deepEqual(joined(true, false), [partition("b", { state: "Syncing" }), without]);
+  assert.deepEqual(joined(false, true), [partition("b", { state: "Syncing", half: true, outSince: 3 }), third]);
+  assert.deepEqual(joined(true, true), [partition("b", { state: "Syncing", half: true, outSince: 3 }), without]);
+  assert.deepEqual(joined(false, false), [partition("b", { state: "Syncing", half: true }), third]);
+  assert.deepEqual(joined(true, false), [partition("b", { state: "Syncing", half: true }), without]);
 });
 
 test("joining: refused for members that are leaving, were never zeroed, belong to another mirror or are in R", () => {

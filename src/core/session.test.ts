@@ -65,7 +65,7 @@ test("what else is remembered", () => {
   assert.deepEqual(after(EMPTY_SESSION, { kind: "ZeroPartition", partitionUUID: "p" }).zeroed, ["p"]);
   assert.deepEqual(after(EMPTY_SESSION, { kind: "WipePartition", partitionUUID: "p" }).wiped, ["p"]);
   assert.equal(after(EMPTY_SESSION, { kind: "MakeFilesystem" }).formatted, true);
-  const same = after(EMPTY_SESSION, { kind: "MountStage" });
+  const same = after(EMPTY_SESSION, { kind: "MountPublish" });
   assert.equal(same, EMPTY_SESSION);
 });
 

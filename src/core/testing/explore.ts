@@ -5,7 +5,7 @@ import { crisis, fault } from "./faults.ts";
 import { createWorld } from "./model.ts";
 import { prng } from "./prng.ts";
 import { step } from "./steps.ts";
-import type { World } from "./world.ts";
+import type { World, Wrong } from "./world.ts";
 
 export interface Outcome {
   world: World;
@@ -18,8 +18,9 @@ export function optionsOf(seed: number): ModelOptions {
   return { seed, copies: rng.pick([1, 2, 2, 2, 3]), stripes: rng.chance(0.2) ? 2 : 1, guards: !rng.chance(0.1) };
 }
 
-export function explore(options: ModelOptions, steps = 400): Outcome {
+export function explore(options: ModelOptions, steps = 400, wrong: Wrong = {}): Outcome {
   const world = createWorld(options);
+  world.wrong = wrong;
   const { rng } = world;
   // Errors are part of the story here, and their stacks cost more than the rest.
   const errors = Error as { stackTraceLimit?: number };

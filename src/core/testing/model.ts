@@ -26,7 +26,7 @@ export interface ModelOptions {
   stripes: number;
   /** Nodes that hold a copy at first; drawn if left out. */
   placement?: string[];
-  /** Owners promise to stop by themselves (Z16); true if left out. */
+  /** A guard runs on every node, so owners promise to stop by themselves (Z16); no if left out. */
   guards?: boolean;
 }
 
@@ -78,7 +78,7 @@ export function createWorld(options: ModelOptions): World {
     started: new Set(),
     log: [],
     serving: 0,
-    guards: options.guards ?? true,
+    guards: options.guards ?? false,
     slowUntilMs: 0,
     wrong: {},
     trouble: 0,

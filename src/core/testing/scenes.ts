@@ -17,6 +17,7 @@ import { clockOf, latest, nodeOf } from "./world.ts";
 export function inUse(owner: string, options: Partial<ModelOptions> & { placement: string[] }): World {
   const w = createWorld({ seed: 1, copies: options.placement.length, stripes: 1, ...options });
   // A table test shall not change with the number of draws before it.
+  for (const n of w.nodes) n.clock = { rate: 1, offsetMs: 0 };
   w.rng = { ...w.rng, shuffle: (list) => [...list], chance: () => false };
   stageOn(w, nodeOf(w, owner));
   rest(w, nodeOf(w, owner));
