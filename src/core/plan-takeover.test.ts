@@ -16,7 +16,8 @@ const gone = { ...ownerOf("b"), promiseMs: 12_000 };
 const owned = (inSync: string[], owner = gone) =>
   volume({ epoch: 3, owner, mirrors: [mirror(inSync)], partitions: ["a", "b", "c"].map((node) => partition(node)), handOver: { nodeName: "c", epoch: 3, at: NOW } });
 const silent: Partial<Peer> = { silentMs: boundsOf().leaseGoneMs + 1 };
-const peers = (change: Record<string, Partial<Peer>>) => new Map(["a", "b", "c"].map((node): [string, Peer] => [node, { nodeUID: nodeUID(node), outOfService: false, silentMs: 0, ...change[node] }]));
+const peers = (change: Record<string, Partial<Peer>>) =>
+  new Map(["a", "b", "c"].map((node): [string, Peer] => [node, { nodeUID: nodeUID(node), outOfService: false, silentMs: 0, ...change[node] }]));
 const next = (v: ReturnType<typeof owned>, change: Record<string, Partial<Peer>> | null) =>
   plan(planInput("a", v, emptyHost("a"), { intent: stage, peers: change === null ? null : peers(change) }));
 const stagedOn = (w: World, n: NodeState) => until(w, `staged on ${n.name}`, () => isStaged(n) && n.wants === "none", { ms: 2_000 });
@@ -33,7 +34,8 @@ test("who may be replaced: silent with a promise, declared dead without; a livin
     message: "volume pvc-1 is owned by node b, and its heartbeat has stopped; bring the node back, or declare it out of service if its machine is off",
   });
   const alive = { code: "VolumeInUse", message: "volume pvc-1 is owned by node b since 2026-11-20T10:00:00Z; it must be unstaged there first" };
-  for (const change of [{}, { b: { silentMs: 39_000 } }, { b: { silentMs: null } }, null]) assert.deepEqual([next(owned(["a", "b"]), change).actions, next(owned(["a", "b"]), change).refusal], [[], alive]);
+  for (const change of [{}, { b: { silentMs: 39_000 } }, { b: { silentMs: null } }, null])
+    assert.deepEqual([next(owned(["a", "b"]), change).actions, next(owned(["a", "b"]), change).refusal], [[], alive]);
 });
 
 test("nothing is claimed if some mirror has no recorded member in reach: the sentence names who holds the last good copy (I3)", () => {
@@ -62,7 +64,9 @@ test("declared dead: no wait; the other copy starts alone, the dead one is recor
   ]);
   assert.ok(w.nowMs - began <= 1_000, `${w.nowMs - began} ms`);
   assert.deepEqual(statusOf(w).owner, { ...ownerOf("b", "Unclean"), since: statusOf(w).owner?.since });
-  assert.deepEqual(statusOf(w).former, [{ nodeName: "a", nodeUID: nodeUID("a"), bootID: "boot-a-1", epoch: 1, judged: "OutOfService", waitMs: 0, waited: true, at: statusOf(w).former?.[0]?.at }]);
+  assert.deepEqual(statusOf(w).former, [
+    { nodeName: "a", nodeUID: nodeUID("a"), bootID: "boot-a-1", epoch: 1, judged: "OutOfService", waitMs: 0, waited: true, at: statusOf(w).former?.[0]?.at },
+  ]);
 });
 
 test("silent: cut at once, exported and used only when the promise has run out (I10); then the former owner may come back", () => {
@@ -117,7 +121,10 @@ test("a takeover that never started anything does not shorten the wait of the ne
   c.wants = "stage";
   until(w, "claimed again", () => statusOf(w).epoch === 3, { ms: 200 });
   const claimed = w.nowMs;
-  assert.deepEqual(statusOf(w).former?.map((f) => [f.nodeName, f.epoch, f.waitMs, f.waited]), [["a", 1, 12_000, undefined]]);
+  assert.deepEqual(
+    statusOf(w).former?.map((f) => [f.nodeName, f.epoch, f.waitMs, f.waited]),
+    [["a", 1, 12_000, undefined]],
+  );
   stagedOn(w, c);
   assert.ok(w.nowMs - claimed >= 12_000, `${w.nowMs - claimed} ms`);
 });
@@ -135,7 +142,16 @@ test("a living owner that kubelet has left hands over when asked, cleanly; one t
   a.podGone = true;
   const mark = w.trace.length;
   stagedOn(w, b);
-  assert.deepEqual(doneBy(w, "a", mark).slice(0, 8), ["UnmountStage", "UnmountStage", "RemoveVolumeDevice", "StopMirror", "CloseWindow", "CloseWindow", "Disconnect", "RecordRelease"]);
+  assert.deepEqual(doneBy(w, "a", mark).slice(0, 8), [
+    "UnmountStage",
+    "UnmountStage",
+    "RemoveVolumeDevice",
+    "StopMirror",
+    "CloseWindow",
+    "CloseWindow",
+    "Disconnect",
+    "RecordRelease",
+  ]);
   assert.deepEqual([statusOf(w).owner?.start, statusOf(w).handOver, statusOf(w).former], ["Clean", undefined, undefined]);
 });
 
@@ -149,7 +165,10 @@ test("the owner of the last good copy goes on while it is cut off from the API: 
   powerOn(w, b);
   b.wants = "stage";
   for (let i = 0; i < 30; i += 1) round(w, 2_000);
-  assert.match(b.agent.last?.plan?.refusal?.message ?? "", /^volume pvc-1 is owned by node a, and its heartbeat has stopped; the last good copy of mirror 0 is on node a: bring it back$/);
+  assert.match(
+    b.agent.last?.plan?.refusal?.message ?? "",
+    /^volume pvc-1 is owned by node a, and its heartbeat has stopped; the last good copy of mirror 0 is on node a: bring it back$/,
+  );
   assert.deepEqual([statusOf(w).epoch, a.volumeDevice?.suspended, write(w, a)], [1, false, true]);
 });
 

@@ -27,11 +27,11 @@ export function applyFenceAction(w: World, n: NodeState, action: Of<FenceKind>):
       device.suspended = false;
       return;
     case "KillUsers":
-      n.killed = true;
+      n.killed = !w.wrong.immortalUsers;
       return;
     case "ShutdownFilesystem":
       if (!n.mounts.some((m) => m.target === action.target)) throw hostError("CommandFailed", `${action.target} is not mounted`);
-      n.shutDown = true;
+      n.shutDown = !w.wrong.immortalUsers;
       for (const array of n.arrays) settleWrites(w, array);
   }
 }

@@ -6,13 +6,14 @@ import type { VolumeView } from "../view.ts";
 import { leftoversOf } from "./host.ts";
 import { inSyncMembers, pathOf } from "./md.ts";
 import type { ArrayState, NodeState, World } from "./world.ts";
-import { bootID, findPart, latest, statusOf, violated } from "./world.ts";
+import { bootID, findPart, hasUsers, latest, statusOf, violated } from "./world.ts";
 
 export function checkWorld(w: World): void {
   checkOneWriter(w);
   checkRecorded(w);
   for (const n of w.nodes) {
     checkExports(w, n);
+    checkFresh(w, n);
     for (const array of n.arrays) if (runsCurrent(w, n, array)) checkMembers(w, array);
   }
 }
@@ -43,6 +44,14 @@ function checkOneWriter(w: World): void {
 function runsCurrent(w: World, n: NodeState, array: ArrayState): boolean {
   const { owner, epoch } = statusOf(w);
   return owner?.nodeUID === n.uid && owner.bootID === bootID(n) && array.epoch === epoch;
+}
+
+/** I10: whoever could read here now reads nothing older than what the newest epoch serves. */
+function checkFresh(w: World, n: NodeState): void {
+  if (!hasUsers(n) || n.volumeDevice?.suspended) return;
+  for (const array of n.arrays)
+    if (array.epoch < w.serving && inSyncMembers(array).some((m) => pathOf(m.window) === "live"))
+      violated("I10", `node ${n.name} serves reads of epoch ${array.epoch}, epoch ${w.serving} has begun`);
 }
 
 /** L1: every acknowledged write is on every member of R. */

@@ -7,7 +7,7 @@ import { land, read, settleWrites, stepRecovery, stepWrite, submit } from "./md.
 import { deleteVolume, detectLosses, kubeletAsks, stepAgent, togglePublish } from "./model.ts";
 import { advance } from "./time.ts";
 import type { NodeState, World } from "./world.ts";
-import { BLOCKS, hasUsers, say } from "./world.ts";
+import { BLOCKS, hasUsers, say, statusOf } from "./world.ts";
 
 /** A few steps of one agent, at most to the end of its pass. */
 function stepBurst(w: World, n: NodeState): void {
@@ -59,9 +59,15 @@ function stepKubelet(w: World, n: NodeState): void {
   kubeletAsks(n);
 }
 
+/** In a crisis heartbeats have to fall silent; once somebody has claimed, the race against the former owner's promise is on. */
+function isSlow(w: World): boolean {
+  const racing = (statusOf(w).former ?? []).some((f) => f.waited !== true);
+  return w.nowMs < w.slowUntilMs && (!racing || w.rng.chance(0.1));
+}
+
 /** One event, drawn by weight; then everything that must hold is looked at. */
 export function step(w: World): void {
-  advance(w, w.rng.int(w.nowMs < w.slowUntilMs ? 3_000 : 400));
+  advance(w, w.rng.int(isSlow(w) ? 3_000 : 400));
   const dice = w.rng.int(100);
   const n = w.rng.pick(w.nodes);
   if (dice < 60) stepBurst(w, n);

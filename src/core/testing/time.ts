@@ -32,7 +32,7 @@ export function seeLoss(n: NodeState, c: ConnState): void {
 /** Z16: it lives outside of the agent, and looks at nothing but the states of controllers. */
 function stepGuard(w: World, n: NodeState): void {
   const guard = n.volumeDevice?.guard;
-  if (!guard || !n.volumeDevice || guard.nqns.length === 0) return;
+  if (w.wrong.blindGuard || !guard || !n.volumeDevice || guard.nqns.length === 0) return;
   if (guard.nqns.every((nqn) => n.conns.some((c) => c.nqn === nqn && c.state === "live"))) guard.liveAtMs = w.nowMs;
   if (n.volumeDevice.suspended || w.nowMs - guard.liveAtMs < guard.graceMs + GUARD_LATE_MS) return;
   n.volumeDevice.suspended = true;
