@@ -19,13 +19,13 @@ function ownerSeen(change: (owner: OwnerRecord, input: PlanInput) => OwnerRecord
   return (input) => seeing((status) => (status.owner ? { ...status, owner: change(status.owner, input) } : status))(input);
 }
 
-/** Every mutation, with the rules of which one is broken when it is found. */
-export const WRONG: Readonly<Record<string, { wrong: Wrong; rules: readonly string[] }>> = {
+/** Every mutation, with the rules of which one is broken when it is found, and the seed to look from. */
+export const WRONG: Readonly<Record<string, { wrong: Wrong; rules: readonly string[]; from: number }>> = {
   "a former owner is not waited for": {
     wrong: { input: seeing((status) => (status.former ? { ...status, former: status.former.map((f) => ({ ...f, waitMs: 0 })) } : status)) },
-    rules: ["I10"],
+    rules: ["I10"], from: 180,
   },
-  "nobody suspends": { wrong: { blindGuard: true, plan: without("SuspendVolume") }, rules: ["I10"] },
+  "nobody suspends": { wrong: { blindGuard: true, plan: without("SuspendVolume") }, rules: ["I10"], from: 95 },
   "the heartbeat is ignored": {
     wrong: {
       input: (input) => {
@@ -34,9 +34,9 @@ export const WRONG: Readonly<Record<string, { wrong: Wrong; rules: readonly stri
         return { ...input, peers };
       },
     },
-    rules: ["I2"],
+    rules: ["I2"], from: 1,
   },
-  "held requests are released before their users are gone": { wrong: { immortalUsers: true }, rules: ["I1", "I4", "Z1"] },
-  "all members start together after a takeover": { wrong: { input: ownerSeen((owner) => ({ ...owner, start: "Clean" })) }, rules: ["I3"] },
-  "the former owner's member comes back by the array's bitmap alone (E14)": { wrong: { bareReAdd: true }, rules: ["I5"] },
+  "held requests are released before their users are gone": { wrong: { immortalUsers: true }, rules: ["I1", "I4", "Z1"], from: 1 },
+  "all members start together after a takeover": { wrong: { input: ownerSeen((owner) => ({ ...owner, start: "Clean" })) }, rules: ["I3"], from: 80 },
+  "the former owner's member comes back by the array's bitmap alone (E14)": { wrong: { bareReAdd: true }, rules: ["I5"], from: 1 },
 };
