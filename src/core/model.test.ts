@@ -10,7 +10,7 @@ import type { ModelOptions } from "./testing/model.ts";
 import { driveMissingAtFirst, handOverAndReboot, isolatedForAWhile, lossAndReturn, takeoverAndReturn } from "./testing/stories.ts";
 import type { World } from "./testing/world.ts";
 
-const SEEDS = Number(process.env["MODEL_SEEDS"] ?? 600);
+const SEEDS = Number(process.env["MODEL_SEEDS"] ?? 400);
 const FROM = Number(process.env["MODEL_FROM"] ?? 1);
 
 const done = new Set<string>();

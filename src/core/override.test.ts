@@ -24,10 +24,14 @@ test("what a person is told: who is given up, and whether the copy is whole", ()
   assert.deepEqual(overrideOutlook(volume(left()), request), {
     givenUp: [{ partitionUUID: part("a"), nodeID: "a" }],
     consistent: true,
-    sentence: "volume pvc-1, mirror 0: every write since the copy on node b left the volume is lost with the copy on node a; the chosen copy is whole, as of the moment when it left",
+    sentence:
+      "volume pvc-1, mirror 0: every write since the copy on node b left the volume is lost with the copy on node a; the chosen copy is whole, as of the moment when it left",
   });
   const half = overrideOutlook(volume(left({ half: true })), request);
-  assert.deepEqual([half?.consistent, half?.sentence.split("; ")[1]], [false, "the chosen copy is half-synced: a rebuild into it had begun, and its content is neither old nor new"]);
+  assert.deepEqual(
+    [half?.consistent, half?.sentence.split("; ")[1]],
+    [false, "the chosen copy is half-synced: a rebuild into it had begun, and its content is neither old nor new"],
+  );
   assert.equal(overrideOutlook(volume(left()), { mirror: 1, chosen: part("b") }), null);
 });
 

@@ -84,14 +84,8 @@ function planExport(view: VolumeView, member: MemberView, input: PlanInput): Act
   const { owner } = view.status;
   const { record, uuid } = member;
   if (!owner || owner.nodeUID === input.me.nodeUID || LEAVING.has(record.state)) return null;
-  if (!member.partition) return `node ${record.nodeID} does not see partition ${uuid} (drive ${record.drive})`;
-  // A claim can land between two attempts to record the zeroes: the second one still writes.
-  if (hasJob(input.session, uuid)) return `node ${record.nodeID} zeroes partition ${uuid}`;
-  // I2: what is still in use here is not offered to another node.
-  if (member.partition.holders.length > 0 || member.window !== null) return `partition ${uuid} is still in use on node ${record.nodeID}`;
-  // I10: cut off, and not yet exported anew: a former owner may read its own member until it notices.
-  const former = waitOut(view, uuid, input);
-  if (former !== null) return former;
+  const reason = notYet(view, member, input);
+  if (reason !== null) return reason;
   const last = Math.max(record.export?.attach ?? 0, record.detachedAttach ?? 0);
   const nqn = record.export ? exportNQN({ partitionUUID: uuid, epoch: record.export.epoch, attach: record.export.attach }) : "";
   const existing = member.exports.find((e) => e.nqn === nqn);
@@ -102,6 +96,18 @@ function planExport(view: VolumeView, member: MemberView, input: PlanInput): Act
     if (existing) return { kind: "CutExport", nqn, why: "an export left unfinished by an earlier process is withdrawn, never completed (Z6)" };
   }
   return { kind: "RecordExport", partitionUUID: uuid, epoch: view.epoch, attach: last + 1, why: `owner ${owner.nodeName} needs a connection to ${uuid}` };
+}
+
+/** Why a member is not exported now; null if it may be. */
+function notYet(view: VolumeView, member: MemberView, input: PlanInput): string | null {
+  const { record, uuid } = member;
+  if (!member.partition) return `node ${record.nodeID} does not see partition ${uuid} (drive ${record.drive})`;
+  // A claim can land between two attempts to record the zeroes: the second one still writes.
+  if (hasJob(input.session, uuid)) return `node ${record.nodeID} zeroes partition ${uuid}`;
+  // I2: what is still in use here is not offered to another node; a window may be left on a drive that was pulled.
+  if (member.partition.holders.length > 0 || member.window !== null) return `partition ${uuid} is still in use on node ${record.nodeID}`;
+  // I10: cut off, and not yet exported anew: a former owner may read its own member until it notices.
+  return waitOut(view, uuid, input);
 }
 
 function createExport(member: MemberView, nqn: string, ownerUID: string, announced: { address: string; port: number }): Action {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { OwnerRecord } from "../api/volume.ts";
 import { boundsOf } from "./bounds.ts";
 import type { Peer } from "./judge.ts";
 import { plan } from "./plan.ts";
@@ -12,7 +13,7 @@ import { isolate } from "./testing/stories.ts";
 import type { NodeState, World } from "./testing/world.ts";
 import { latest, nodeOf, statusOf } from "./testing/world.ts";
 
-const gone = { ...ownerOf("b"), promiseMs: 12_000 };
+const gone: OwnerRecord = { ...ownerOf("b"), promiseMs: 12_000 };
 const owned = (inSync: string[], owner = gone) =>
   volume({ epoch: 3, owner, mirrors: [mirror(inSync)], partitions: ["a", "b", "c"].map((node) => partition(node)), handOver: { nodeName: "c", epoch: 3, at: NOW } });
 const silent: Partial<Peer> = { silentMs: boundsOf().leaseGoneMs + 1 };

@@ -3,7 +3,7 @@ import type { FormerOwner, MeshStorVolume, MirrorRecord, OwnerRecord, Verdict, V
 import type { ClaimFrom } from "./action.ts";
 import { isDeclaredDead } from "./judge.ts";
 import type { RecordContext, RecordResult } from "./record-base.ts";
-import { accept, refuse } from "./record-base.ts";
+import { accept, findPartition, refuse } from "./record-base.ts";
 
 /**
  * I2: every assembly takes a new epoch, also by the same node. Allowed: nobody owns the volume (clean
@@ -12,14 +12,10 @@ import { accept, refuse } from "./record-base.ts";
  */
 export function recordClaim(from: ClaimFrom | null, volume: MeshStorVolume, context: RecordContext): RecordResult {
   const status = volume.status ?? {};
-  if (volume.metadata.deletionTimestamp) return refuse("the volume is being deleted");
   const previous = status.owner;
-  if (status.epoch !== undefined && status.epoch !== context.epoch) return refuse(`the record is at epoch ${status.epoch}, the plan was made for ${context.epoch}`);
-  const robbed = previous !== undefined && previous.nodeUID !== context.me.nodeUID;
-  if (robbed && (previous.nodeUID !== from?.nodeUID || previous.bootID !== from.bootID)) return refuse(`node ${previous.nodeName} owns the volume`);
-  if (!robbed && from) return refuse("the owner that was judged to be gone is not the volume's owner any more");
-  const former = robbed ? formerOf(previous, status.epoch ?? 0, from!, context.now) : null;
-  if (former === "no promise") return refuse(`node ${previous!.nodeName} is silent, and did not promise to stop serving by itself (I10)`);
+  const refusal = whyNot(from, volume, context);
+  if (refusal !== null) return refuse(refusal);
+  const former = previous && from ? formerOf(previous, status.epoch ?? 0, from, context.now) : null;
   const mirrors = status.mirrors ?? firstMirrors(status, volume, context.ids);
   if (mirrors.some((m) => m.inSync.length === 0)) return refuse("a mirror has no member that is ready");
   const never = mirrors.every((m) => !m.created);
@@ -30,12 +26,28 @@ export function recordClaim(from: ClaimFrom | null, volume: MeshStorVolume, cont
   return accept({ ...rest, ...list, mirrors, owner, epoch: (status.epoch ?? 0) + 1, nodeName: context.me.nodeName });
 }
 
-/** I10: how long the replaced owner must be waited for. A silent one that made no promise cannot be waited out (Z16). */
-function formerOf(previous: OwnerRecord, epoch: number, from: ClaimFrom, at: string): FormerOwner | "no promise" {
-  const { nodeName, nodeUID, bootID, promiseMs } = previous;
-  const declared = isDeclaredDead(from.judged);
-  if (!declared && promiseMs === undefined) return "no promise";
-  return { nodeName, nodeUID, bootID, epoch, judged: from.judged, waitMs: declared ? 0 : promiseMs!, at };
+/** Why the claim does not fit the record as just read; null if it does. */
+function whyNot(from: ClaimFrom | null, volume: MeshStorVolume, context: RecordContext): string | null {
+  const status = volume.status ?? {};
+  const { owner } = status;
+  if (volume.metadata.deletionTimestamp) return "the volume is being deleted";
+  if (status.epoch !== undefined && status.epoch !== context.epoch) return `the record is at epoch ${status.epoch}, the plan was made for ${context.epoch}`;
+  if (owner === undefined || owner.nodeUID === context.me.nodeUID) return from ? "the owner that was judged to be gone is not the volume's owner any more" : null;
+  if (from === null || owner.nodeUID !== from.nodeUID || owner.bootID !== from.bootID) return `node ${owner.nodeName} owns the volume`;
+  // Z16: one that is silent and promised nothing can serve reads for ever.
+  if (!isDeclaredDead(from.judged) && owner.promiseMs === undefined) return `node ${owner.nodeName} is silent, and did not promise to stop serving by itself (I10)`;
+  return isAlone(status, owner) ? `every member of R of some mirror is on node ${owner.nodeName} itself` : null;
+}
+
+/** I10: an owner whose R is its own needs no proof that it was not replaced, because the record lets nobody replace it. */
+function isAlone(status: VolumeStatus, owner: OwnerRecord): boolean {
+  return (status.mirrors ?? []).some((m) => m.inSync.every((uuid) => findPartition(status, uuid)?.nodeID === owner.nodeName));
+}
+
+/** I10: how long the replaced owner must be waited for. */
+function formerOf(previous: OwnerRecord, epoch: number, from: ClaimFrom, at: string): FormerOwner {
+  const { nodeName, nodeUID, bootID, promiseMs = 0 } = previous;
+  return { nodeName, nodeUID, bootID, epoch, judged: from.judged, waitMs: isDeclaredDead(from.judged) ? 0 : promiseMs, at };
 }
 
 /** The first R: every member whose zeroes are proven; all of them are identical (I7). */

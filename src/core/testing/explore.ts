@@ -5,7 +5,8 @@ import { crisis, fault } from "./faults.ts";
 import { createWorld } from "./model.ts";
 import { prng } from "./prng.ts";
 import { step } from "./steps.ts";
-import type { World, Wrong } from "./world.ts";
+import type { Wrong } from "./mutation.ts";
+import type { World } from "./world.ts";
 
 export interface Outcome {
   world: World;

@@ -15,6 +15,7 @@ import { applyAll, losePower } from "./host.ts";
 import { snapshotOf, VOLUME_DEVICE } from "./host-snapshot.ts";
 import { checkUnstaged } from "./invariants.ts";
 import { breakConnection } from "./md.ts";
+import type { Prng } from "./prng.ts";
 import { prng } from "./prng.ts";
 import { seeLoss } from "./time.ts";
 import type { NodeState, PassEnd, World } from "./world.ts";
@@ -32,35 +33,39 @@ export interface ModelOptions {
 
 const NODES = ["a", "b", "c"];
 
+function newNode(name: string, rng: Prng): NodeState {
+  return {
+    name,
+    uid: nodeUID(name),
+    boot: 1,
+    up: true,
+    drives: [0, 1].map((i) => ({ id: driveID(name, i), device: `nvme${i}n1`, present: true, incarnation: 0, parts: [] })),
+    exports: [],
+    conns: [],
+    windows: [],
+    arrays: [],
+    volumeDevice: null,
+    mounts: [],
+    agent: newAgent(),
+    agentDown: false,
+    // Clocks of machines differ by far less; the margin of the promise covers this much.
+    clock: { rate: 0.995 + 0.01 * rng.next(), offsetMs: rng.int(1_000_000) },
+    killed: false,
+    shutDown: false,
+    kubeletDead: false,
+    podGone: false,
+    outOfService: false,
+    heartbeatMs: 0,
+    wants: "none",
+    mayBeStaged: false,
+  };
+}
+
 export function createWorld(options: ModelOptions): World {
   const rng = prng(options.seed);
   const w: World = {
     rng,
-    nodes: NODES.map((name) => ({
-      name,
-      uid: nodeUID(name),
-      boot: 1,
-      up: true,
-      drives: [0, 1].map((i) => ({ id: driveID(name, i), device: `nvme${i}n1`, present: true, incarnation: 0, parts: [] })),
-      exports: [],
-      conns: [],
-      windows: [],
-      arrays: [],
-      volumeDevice: null,
-      mounts: [],
-      agent: newAgent(),
-      agentDown: false,
-      // Clocks of machines differ by far less; the margin of the promise covers this much.
-      clock: { rate: 0.995 + 0.01 * rng.next(), offsetMs: rng.int(1_000_000) },
-      killed: false,
-      shutDown: false,
-      kubeletDead: false,
-      podGone: false,
-      outOfService: false,
-      heartbeatMs: 0,
-      wants: "none",
-      mayBeStaged: false,
-    })),
+    nodes: NODES.map((name) => newNode(name, rng)),
     api: { versions: [], pending: [], cut: new Set() },
     nowMs: 0,
     acked: Array.from({ length: options.stripes }, () => Array.from({ length: BLOCKS }, () => 0)),

@@ -7,8 +7,9 @@ import type { ErrorCode } from "../../base/errors.ts";
 import type { MeshStorVolume, VolumeStatus } from "../../api/volume.ts";
 import type { ActionKind, HostAction } from "../action.ts";
 import type { HostSnapshot } from "../observed.ts";
-import type { Intent, Plan, PlanInput } from "../plan.ts";
+import type { Intent, Plan } from "../plan.ts";
 import type { Session } from "../session.ts";
+import type { Wrong } from "./mutation.ts";
 import type { Prng } from "./prng.ts";
 
 /** Blocks of one mirror; each is also one chunk of the write-intent bitmap. */
@@ -261,18 +262,6 @@ export interface World {
   wrong: Wrong;
   /** Chance that a host action fails half-way, or that an answer of the API is lost. */
   trouble: number;
-}
-
-export interface Wrong {
-  /** Changes what the planner is given, or what it answers. */
-  input?: (input: PlanInput) => PlanInput;
-  plan?: (plan: Plan) => Plan;
-  /** A guard that sees nothing. */
-  blindGuard?: boolean;
-  /** Users who are killed and live on, above a filesystem that is not shut down. */
-  immortalUsers?: boolean;
-  /** A re-add that trusts the array's bitmap alone (E14). */
-  bareReAdd?: boolean;
 }
 
 /** The protocol broke a rule. */

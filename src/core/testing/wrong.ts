@@ -2,7 +2,7 @@
 import type { OwnerRecord, VolumeStatus } from "../../api/volume.ts";
 import type { ActionKind } from "../action.ts";
 import type { Plan, PlanInput } from "../plan-types.ts";
-import type { Wrong } from "./world.ts";
+import type { Wrong } from "./mutation.ts";
 
 /** The planner sees another record than there is. */
 function seeing(change: (status: VolumeStatus) => VolumeStatus): (input: PlanInput) => PlanInput {
@@ -23,7 +23,8 @@ function ownerSeen(change: (owner: OwnerRecord, input: PlanInput) => OwnerRecord
 export const WRONG: Readonly<Record<string, { wrong: Wrong; rules: readonly string[]; from: number }>> = {
   "a former owner is not waited for": {
     wrong: { input: seeing((status) => (status.former ? { ...status, former: status.former.map((f) => ({ ...f, waitMs: 0 })) } : status)) },
-    rules: ["I10"], from: 180,
+    rules: ["I10"],
+    from: 180,
   },
   "nobody suspends": { wrong: { blindGuard: true, plan: without("SuspendVolume") }, rules: ["I10"], from: 95 },
   "the heartbeat is ignored": {
@@ -34,7 +35,8 @@ export const WRONG: Readonly<Record<string, { wrong: Wrong; rules: readonly stri
         return { ...input, peers };
       },
     },
-    rules: ["I2"], from: 1,
+    rules: ["I2"],
+    from: 1,
   },
   "held requests are released before their users are gone": { wrong: { immortalUsers: true }, rules: ["I1", "I4", "Z1"], from: 1 },
   "all members start together after a takeover": { wrong: { input: ownerSeen((owner) => ({ ...owner, start: "Clean" })) }, rules: ["I3"], from: 80 },
