@@ -65,7 +65,7 @@ test("cut off from R and from the API: suspended within the grace, not before; r
   w.api.cut.clear();
   const mark = w.trace.length;
   rounds(w, 1);
-  assert.deepEqual(doneBy(w, "a", mark).slice(0, 5), ["RecordOut", "GuardVolume", "StampLabel", "ResumeVolume", "FailMember"]);
+  assert.deepEqual(doneBy(w, "a", mark).slice(0, 5), ["RecordOut", "GuardVolume", "ResumeVolume", "StampLabel", "FailMember"]);
   assert.deepEqual([a.volumeDevice?.suspended, statusOf(w).owner?.nodeName], [false, "a"]);
 });
 

@@ -68,9 +68,10 @@ export function plan(input: PlanInput): Plan {
     );
   const release = view.mine && !strange ? planRelease(view, input) : NOTHING;
   const fresh = view.mine && !strange ? planFresh(view, input) : NOTHING;
-  // Held writes wait for this; nothing that may fail or take long goes in the same batch. Fresh reads are a matter of this node alone.
-  if (release.actions.length > 0) return addWaits({ ...release, actions: [...fresh.actions, ...release.actions] }, [...fresh.waits, ...provider.waits]);
-  if (fresh.actions.length > 0) return withProvider(fresh, provider);
+  // A batch of its own: an outage of the API, for which everything else waits, must not hinder a suspend (I10).
+  if (fresh.actions.length > 0) return addWaits(fresh, [...release.waits, ...provider.waits]);
+  // Held writes wait for this; nothing that may fail or take long goes in the same batch.
+  if (release.actions.length > 0) return addWaits(release, [...fresh.waits, ...provider.waits]);
   const next = withProvider(addWaits(planOwner(view, input, release.waits.length > 0), [...release.waits, ...fresh.waits]), provider);
   // Kubelet is answered first: whatever else there is to do may fail or take long, and is none of its business.
   if (next.done && input.intent.kind !== "none") return { ...next, actions: [], waits: [...next.waits, ...next.actions.map((a) => a.why)] };
