@@ -23,7 +23,7 @@ async function main(): Promise<void> {
   try {
     await tell(world);
   } finally {
-    if (values.keep) story.note("the lab is kept: npm run lab -- status | shell n1 | kubectl get msvol | down (with --id demo)");
+    if (values.keep) story.note("the lab is kept: npm run lab -- --lab demo status | shell n1 | kubectl get msvol | down");
     else await world.down();
   }
 }

@@ -31,6 +31,8 @@ export interface NodeSpec {
   readonly vcpus?: number;
   /** Emulated guests only; "lab" by default. */
   readonly root?: GuestRoot;
+  /** Kernel series of this guest; the lab's by default. */
+  readonly kernel?: string;
   /** Whether /var/lib/lab outlives a power cut; false by default. */
   readonly persist?: boolean;
 }
@@ -40,7 +42,7 @@ export interface LabSpec {
   /** Random by default; at most 12 letters, digits and dashes. */
   readonly id?: string;
   readonly nodes: readonly NodeSpec[];
-  /** Kernel series: "6.12" (default) or "7.2". */
+  /** Kernel series: "6.12" or "7.2"; by default $MESHSTOR_LAB_KERNEL, else "6.12". */
   readonly kernel?: string;
   /** Host directory for consoles and logs, kept after the lab; inside the lab's own directory by default. */
   readonly logDir?: string;
@@ -82,6 +84,7 @@ export class Lab {
   static async create(spec: LabSpec): Promise<Lab> {
     await ensurePackages(HOST_PACKAGES);
     await sweepLabs();
+    if (spec.id !== undefined && readRecord(spec.id) !== undefined) throw new Error(`lab "${spec.id}" is there already: "npm run lab -- --lab ${spec.id} down" takes it down`);
     if (spec.detached !== true) freeSlots.push(await takeSlot());
     const record = recordOf(spec);
     createLabDirs(record);
@@ -151,7 +154,7 @@ export class Lab {
       name: node.name,
       index,
       names: this.names,
-      kernel: record.kernel,
+      kernel: node.kernel ?? record.kernel,
       memoryMiB: node.memoryMiB,
       vcpus: node.vcpus,
       root: node.root,
@@ -185,7 +188,7 @@ function recordOf(spec: LabSpec): LabRecord {
     id,
     createdAt: new Date().toISOString(),
     ...(owner === undefined ? {} : { owner }),
-    kernel: spec.kernel ?? "6.12",
+    kernel: spec.kernel ?? (process.env["MESHSTOR_LAB_KERNEL"] || "6.12"),
     logDir: spec.logDir ?? join(paths.dir, "logs"),
     nodes: spec.nodes.map((node) => ({
       name: node.name,
@@ -193,6 +196,7 @@ function recordOf(spec: LabSpec): LabRecord {
       memoryMiB: node.memoryMiB ?? 768,
       vcpus: node.vcpus ?? 1,
       root: node.root ?? "lab",
+      ...(node.kernel === undefined ? {} : { kernel: node.kernel }),
       cmdline: node.cmdline ?? "",
       persist: node.persist ?? false,
       drives: resolveDrives(id, node.name, node.drives ?? [{}], paths.drives),

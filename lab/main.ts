@@ -1,9 +1,11 @@
-/** `npm run lab -- VERB`: a lab to play with, that stays until it is taken down. */
+/** `npm run lab -- VERB`: a lab with MeshStor in it to play with, that stays until it is taken down. */
 import { readFileSync } from "node:fs";
-import { Command, InvalidArgumentError, Option } from "commander";
+import { Command, Option } from "commander";
+import { bytes, count, memory } from "./arguments.ts";
 import { Lab } from "./cluster.ts";
 import { driveFaults } from "./guest/drives.ts";
-import { hooks } from "./hooks.ts";
+import type { LabHooks } from "./hooks.ts";
+import { productHooks } from "./product.ts";
 import { openShell } from "./shell.ts";
 import { labIds } from "./state.ts";
 import { formatStatus, statusOf } from "./status.ts";
@@ -20,6 +22,9 @@ interface UpOptions {
   readonly kind: "process" | "emulated";
 }
 
+/** What runs in the lab. */
+const hooks: LabHooks = productHooks;
+
 const started = performance.now();
 
 function progress(line: string): void {
@@ -30,25 +35,7 @@ function print(text: string | Buffer): void {
   process.stdout.write(text);
 }
 
-function count(text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1 || value > 99) throw new InvalidArgumentError("a number from 1 to 99 is wanted");
-  return value;
-}
-
-function memory(text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 256) throw new InvalidArgumentError("MiB, at least 256");
-  return value;
-}
-
-function bytes(text: string): number {
-  const [, digits, unit] = /^(\d+)([MGT])i?B?$/i.exec(text) ?? [];
-  if (digits === undefined || unit === undefined) throw new InvalidArgumentError("a size like 512M or 8G is wanted");
-  return Number(digits) * 1024 ** ("MGT".indexOf(unit.toUpperCase()) + 2);
-}
-
-const program = new Command("lab").description("A virtual cluster with NVMe drives, on this machine.");
+const program = new Command("lab").description("A virtual cluster with NVMe drives that runs MeshStor, on this machine.");
 program.addOption(new Option("--lab <id>", "which lab").default("lab").env("MESHSTOR_LAB"));
 program.enablePositionalOptions();
 program.configureHelp({ showGlobalOptions: true });
@@ -69,12 +56,12 @@ async function up(options: UpOptions): Promise<void> {
   progress(`booting ${nodes.map(({ name }) => name).join(", ")} with kernel ${options.kernel}`);
   const lab = await Lab.create({ id: labId(), detached: true, kernel: options.kernel, nodes });
   progress("all guests are up");
-  await hooks.afterUp?.(lab, progress);
+  await hooks.afterUp(lab, progress);
   await status({ output: "table" });
 }
 
 async function status(options: { readonly output: string }): Promise<void> {
-  const now = await statusOf(attach());
+  const now = await statusOf(attach(), hooks);
   print(`${options.output === "json" ? JSON.stringify(now, null, 2) : formatStatus(now)}\n`);
 }
 
@@ -86,7 +73,7 @@ program
   .option("--drive-size <size>", "of every drive", bytes, 8 * 1024 ** 3)
   .addOption(new Option("--sector-size <bytes>", "of the drives").choices(["512", "4096", "mixed"]).default("mixed"))
   .option("--memory <MiB>", "per guest", memory, 768)
-  .addOption(new Option("--kernel <series>", "kernel series").default("6.12"))
+  .addOption(new Option("--kernel <series>", "kernel series").default("6.12").env("MESHSTOR_LAB_KERNEL"))
   .option("--cmdline <words>", "more kernel parameters", "")
   .addOption(new Option("--kind <kind>", "of guests").choices(["process", "emulated"]).default("process"))
   .action((options: UpOptions) => up(options));
@@ -133,7 +120,8 @@ program
     const lab = attach();
     await lab.guest(guest).powerOn();
     progress(`${guest} is up`);
-    await hooks.afterPowerOn?.(lab, guest);
+    await hooks.afterPowerOn(lab, guest);
+    progress("its node program answers");
   });
 
 program
@@ -170,18 +158,14 @@ program
 program
   .command("down")
   .description("take the lab down")
-  .action(async () => {
-    const lab = attach();
-    await hooks.beforeDown?.(lab);
-    await lab.destroy();
-  });
+  .action(() => attach().destroy());
 
 program
   .command("sweep")
   .description("take down labs whose process died")
   .action(async () => print((await sweepLabs()).map((id) => `${id}\n`).join("")));
 
-hooks.addCommands?.(program, attach);
+hooks.addCommands(program, attach);
 
 try {
   await program.parseAsync();

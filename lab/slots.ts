@@ -15,15 +15,23 @@ function slots(): number {
   return Math.max(1, Number(process.env["MESHSTOR_LABS_AT_ONCE"] ?? availableParallelism()));
 }
 
-/** Takes a slot, waiting for one as long as it takes; freed by the returned function, and when this process is gone. */
-export async function takeSlot(): Promise<() => void> {
+const sayOnStderr = (line: string): void => void process.stderr.write(`lab: ${line}\n`);
+
+/**
+ * Takes a slot, waiting for one as long as it takes; freed by the returned function, and when this process is gone.
+ * Who waits is told so, and again whenever others hold the slots.
+ */
+export async function takeSlot(say: (line: string) => void = sayOnStderr): Promise<() => void> {
   const dir = `${labsDir()}-slots`;
   mkdirSync(dir, { recursive: true });
+  let told = "";
   for (;;) {
-    for (let slot = 0; slot < slots(); slot += 1) {
-      const path = join(dir, String(slot));
-      if (tryTake(path)) return () => rmSync(path, { force: true });
-    }
+    const paths = Array.from({ length: slots() }, (_, slot) => join(dir, String(slot)));
+    const free = paths.find((path) => tryTake(path));
+    if (free !== undefined) return () => rmSync(free, { force: true });
+    const sentence = waitSentence(paths);
+    if (sentence !== told) say(sentence);
+    told = sentence;
     await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
   }
 }
@@ -45,9 +53,35 @@ function tryTake(path: string): boolean {
 }
 
 function isStale(path: string): boolean {
+  const holder = holderOf(path);
+  return holder !== undefined && !isAlive(holder);
+}
+
+/** Who holds a slot; undefined for nobody. */
+function holderOf(path: string): ProcessId | undefined {
   try {
-    return !isAlive(JSON.parse(readFileSync(path, "utf8")) as ProcessId);
+    return JSON.parse(readFileSync(path, "utf8")) as ProcessId;
   } catch {
-    return false;
+    return undefined;
+  }
+}
+
+function waitSentence(paths: readonly string[]): string {
+  const holders = paths.flatMap((path) => holderOf(path) ?? []).map(({ pid }) => `process ${pid} (${commandOf(pid)})`);
+  return `waiting for a slot: ${paths.length} lab${paths.length === 1 ? "" : "s"} at a time run${paths.length === 1 ? "s" : ""} on this machine; held by ${holders.join(" and ") || "one that just ended"}`;
+}
+
+/** What a process runs, without the interpreter and its options. */
+function commandOf(pid: number): string {
+  try {
+    const words = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
+    return (
+      words
+        .slice(1)
+        .filter((word) => word !== "" && !word.startsWith("-"))
+        .join(" ") || words[0]!
+    );
+  } catch {
+    return "it just ended";
   }
 }

@@ -13,6 +13,8 @@ export interface NodeRecord {
   readonly memoryMiB: number;
   readonly vcpus: number;
   readonly root: GuestRoot;
+  /** The lab's when absent. */
+  readonly kernel?: string;
   readonly cmdline: string;
   readonly persist: boolean;
   readonly drives: readonly Drive[];

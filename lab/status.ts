@@ -1,6 +1,6 @@
 /** What a lab looks like now, for people and programs. */
 import type { Lab } from "./cluster.ts";
-import { hooks } from "./hooks.ts";
+import type { LabHooks } from "./hooks.ts";
 import { readRecord } from "./state.ts";
 
 /** One row per guest; all values are texts. */
@@ -15,18 +15,16 @@ export interface LabStatus {
   readonly logs: string;
 }
 
-/** Looks at a lab. */
-export async function statusOf(lab: Lab): Promise<LabStatus> {
+/** Looks at a lab, and at what runs in it. */
+export async function statusOf(lab: Lab, hooks: Pick<LabHooks, "status">): Promise<LabStatus> {
   const record = readRecord(lab.id);
-  const guests = await Promise.all(
-    lab.guests.map(async (guest) => {
-      const { ipv4, ipv6 } = lab.net.addresses(guest.name);
-      const drives = record?.nodes.find((node) => node.name === guest.name)?.drives ?? [];
-      const own = { name: guest.name, state: guest.state, kind: guest.kind, boots: String(guest.bootCount), ipv4, ipv6 };
-      const more = (await hooks.status?.(lab, guest.name)) ?? {};
-      return { ...own, drives: drives.map(({ size, sectorSize }) => `${gib(size)}/${sectorSize}`).join(" "), ...more };
-    }),
-  );
+  const more = await hooks.status(lab);
+  const guests = lab.guests.map((guest) => {
+    const { ipv4, ipv6 } = lab.net.addresses(guest.name);
+    const drives = record?.nodes.find((node) => node.name === guest.name)?.drives ?? [];
+    const own = { name: guest.name, state: guest.state, kind: guest.kind, boots: String(guest.bootCount), ipv4, ipv6 };
+    return { ...own, drives: drives.map(({ size, sectorSize }) => `${gib(size)}/${sectorSize}`).join(" "), ...more.get(guest.name) };
+  });
   return { id: lab.id, kernel: lab.kernel, guests, cuts: lab.net.cuts().map(({ from, to }) => `${from} -> ${to}`), logs: lab.logDir };
 }
 

@@ -5,7 +5,7 @@ import { Command } from "commander";
 import { asMeshStorError } from "./base/errors.ts";
 import { createLogger, LOG_LEVELS } from "./base/log.ts";
 import type { LogLevel } from "./base/log.ts";
-import { VERSION } from "./csi/serve.ts";
+import { VERSION } from "./base/version.ts";
 import { loadKubeConfig } from "./kube/config.ts";
 
 interface CommonOptions {

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { runCheck } from "./check.ts";
 import { dropIfEmpty, newArtefactFolder } from "./test/artefacts.ts";
 import { endAllCommands, ROOT, runNode } from "./test/command.ts";
+import { failuresOf } from "./test/failures.ts";
 import { runNodeTests } from "./test/node-tests.ts";
 import { Progress } from "./test/progress.ts";
 import type { Scenario } from "./test/scenarios.ts";
@@ -21,6 +22,9 @@ import { contractTests, scenarioFiles } from "./test/test-files.ts";
 const BUDGET_MS = 35 * 60_000;
 const CONTRACT_TEST_MS = 5 * 60_000;
 const CONTRACT_LIMIT_MS = 15 * 60_000;
+
+/** Lines that are shown once more at the end of what a failed part said. */
+const AT_THE_END = 20;
 
 const SETUP = "tools/setup/main.ts";
 
@@ -41,7 +45,7 @@ async function runContract(progress: Progress): Promise<StageResult[]> {
   const result = await runNodeTests(files, 2, CONTRACT_TEST_MS, { limitMs: CONTRACT_LIMIT_MS, onLine: (line) => progress.doing("contract tests", line) });
   progress.end("contract tests");
   progress.say(`${result.failed > 0 ? "FAIL" : "ok  "}  contract tests (${result.passed + result.failed + result.skipped})  ${seconds(result.ms)}`);
-  if (result.failed > 0) progress.say(result.output.trimEnd());
+  if (result.failed > 0) progress.say(failuresOf(result.output));
   return [{ name: "contract tests", remark: "against real etcd and kube-apiserver", ...result }];
 }
 
@@ -73,6 +77,7 @@ async function main(words: readonly string[]): Promise<number> {
   dropIfEmpty(folder);
   const counts = total(results);
   console.log(`\n${summaryTable(results)}\n`);
+  for (const { name, output } of results.filter((result) => result.failed > 0)) console.log(`${name}:\n${failuresOf(output, AT_THE_END)}\n`);
   const over = progress.elapsedMs > BUDGET_MS ? ", over it" : "";
   console.log(`time ${seconds(progress.elapsedMs)} (budget of a warm run: ${seconds(BUDGET_MS)}${over})`);
   console.log(closingLine(counts));

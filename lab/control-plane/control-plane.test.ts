@@ -1,8 +1,6 @@
 /** Two control planes side by side on loopback: `tools/node --test lab/control-plane/control-plane.test.ts`. */
 import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -10,6 +8,7 @@ import { after, before, describe, test } from "node:test";
 import { ensureControlPlanePrograms } from "../../tools/setup/kubernetes.ts";
 import { run } from "../../tools/setup/run.ts";
 import { ControlPlane } from "./control-plane.ts";
+import { freePort } from "./free-port.ts";
 import { applyYaml, ensureNode } from "./objects.ts";
 
 const schema = { type: "object", properties: { spec: { type: "object", properties: { size: { type: "integer" } } } } };
@@ -26,15 +25,6 @@ const definition = {
 };
 const thing = { apiVersion: "test.example/v1", kind: "Thing", metadata: { name: "one" }, spec: { size: 1 } };
 const account = "system:serviceaccount:meshstor:node";
-
-/** A TCP port of loopback that nobody uses now. */
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((done) => server.close(done));
-  return port;
-}
 
 function residentMiB(pid: number): number {
   return Math.round(Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) / 1024);

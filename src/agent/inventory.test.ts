@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { deviceObjectName } from "../api/device-name.ts";
 import type { MeshStorNodeDevice } from "../api/node-device.ts";
 import { MeshStorError } from "../base/errors.ts";
 import { silentLogger } from "../base/log.ts";
@@ -50,10 +51,11 @@ function node(tables: Record<string, DriveTable | Error>) {
   } as unknown as HostPort;
   const snapshot = async () => ({ drives: Object.keys(tables).map(drive), exports: [] }) as unknown as HostSnapshot;
   const inventory = new Inventory({ client, host, log: silentLogger, nodeName: "n", snapshot, cached: (name) => objects.get(name), onChange: () => {} });
-  const health = () => Object.fromEntries([...objects].map(([name, o]) => [name, o.status!.health]));
+  const health = () => Object.fromEntries([...objects.values()].map((o) => [o.status!.drive, o.status!.health]));
   return { inventory, objects, reads, prints, refused, initialized, health };
 }
-const use = (name: string, use: "Exclude" | "Initialize") => [name, { metadata: { name }, spec: { use } } as MeshStorNodeDevice] as const;
+const nameOf = (drive: string) => deviceObjectName("n", drive);
+const use = (drive: string, use: "Exclude" | "Initialize") => [nameOf(drive), { metadata: { name: nameOf(drive) }, spec: { use } } as MeshStorNodeDevice] as const;
 
 test("a table is read again only when the drive's fingerprint has changed", async () => {
   const n = node({ a: table("a"), b: table("b") });
@@ -67,7 +69,7 @@ test("a table is read again only when the drive's fingerprint has changed", asyn
 
 test("a drive that is not ours to use keeps its table and has no room", async () => {
   const n = node({ a: table("a"), b: table("b"), c: table("c", { usedBy: "dm-1" }), d: table("d", { label: "dos" }) });
-  n.objects.set(...use("n-b", "Exclude"));
+  n.objects.set(...use("b", "Exclude"));
   await n.inventory.refresh();
   const rooms = [...n.inventory.tables()].map(([id, t]) => [id, fit(t, 100 * MiB) !== null]);
   assert.deepEqual(rooms, [
@@ -79,11 +81,11 @@ test("a drive that is not ours to use keeps its table and has no room", async ()
 
 test("one drive's trouble hides no other drive", async () => {
   const n = node({ a: new Error("hangs"), b: table("b", { label: "none" }), c: table("c", { label: "none" }), d: table("d"), e: table("e") });
-  n.objects.set(...use("n-b", "Initialize")).set(...use("n-c", "Initialize"));
-  n.refused.add("n-d");
+  n.objects.set(...use("b", "Initialize")).set(...use("c", "Initialize"));
+  n.refused.add(nameOf("d"));
   await n.inventory.refresh();
   assert.deepEqual(n.initialized, ["b", "c"]);
-  assert.deepEqual(n.health(), { "n-a": "Partition table not read yet", "n-b": "Usable", "n-c": "Usable", "n-e": "Usable" });
+  assert.deepEqual(n.health(), { a: "Partition table not read yet", b: "Usable", c: "Usable", e: "Usable" });
   assert.deepEqual([...n.inventory.tables().keys()], ["b", "c", "d", "e"]);
 });
 
@@ -91,10 +93,10 @@ test("a drive that got something else before its table is not initialized, and s
   const tables: Record<string, DriveTable> = { a: table("a", { label: "none" }), b: table("b") };
   const n = node(tables);
   await n.inventory.refresh();
-  n.objects.set(...use("n-a", "Initialize"));
+  n.objects.set(...use("a", "Initialize"));
   // Its fingerprint has not changed yet: the look before says blank.
   tables["a"] = table("a", { label: "none", signature: "xfs" });
   await n.inventory.refresh();
   assert.deepEqual(n.initialized, []);
-  assert.deepEqual(n.health(), { "n-a": "Whole drive carries xfs", "n-b": "Usable" });
+  assert.deepEqual(n.health(), { a: "Whole drive carries xfs", b: "Usable" });
 });

@@ -1,7 +1,8 @@
 /** The node's drives: their tables for the planner, their msnd objects for everybody else. */
 import { isDeepStrictEqual } from "node:util";
 import { deviceSizeTexts, type DeviceStatus, type MeshStorNodeDevice } from "../api/node-device.ts";
-import { API_GROUP, API_VERSION, deviceObjectName, PARTITION_TYPE } from "../api/names.ts";
+import { deviceObjectName } from "../api/device-name.ts";
+import { API_GROUP, API_VERSION, PARTITION_TYPE } from "../api/names.ts";
 import { asMeshStorError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import { holesOf, unusableReason, WAITS_FOR_GPT } from "../core/gpt-fit.ts";

@@ -1,50 +1,79 @@
 /**
  * Watches the connections of owned volumes several times a second, so that a loss is acted on long
  * before the next tick (I1). One small sysfs attribute per controller; nothing where none is in use.
+ * A connection that this program itself ends is no loss.
  */
 import type { Logger } from "../base/log.ts";
-import type { HostSnapshot } from "../core/observed.ts";
+import type { Connection, HostSnapshot } from "../core/observed.ts";
 import type { HostPort } from "./ports.ts";
 
 /** How often controllers are looked at; part of the detection time that docs/reference/bounds.md states. */
 export const LOSS_POLL_MS = 250;
 
 export interface LossWatchDeps {
-  host: HostPort;
+  host: Pick<HostPort, "controllersLive">;
   log: Logger;
-  latest(): HostSnapshot | null;
+  latest(): Pick<HostSnapshot, "connections"> | null;
   /** Volumes that use a controller. */
   wakeFor(controllers: readonly string[]): void;
 }
 
-/** Starts the watch; it ends with the signal. */
-export function watchLosses(deps: LossWatchDeps, signal: AbortSignal): void {
-  let busy = false;
-  let reported = new Set<string>();
-  const timer = setInterval(() => {
-    const controllers = (deps.latest()?.connections ?? []).map((c) => c.controller);
-    if (busy || controllers.length === 0) return;
-    busy = true;
-    void look(deps, controllers, reported)
-      .then((lost) => {
-        reported = lost;
-      })
-      .catch((error: unknown) => deps.log.warn("connections cannot be looked at", { error: String(error) }))
-      .finally(() => {
-        busy = false;
-      });
-  }, LOSS_POLL_MS);
-  signal.addEventListener("abort", () => clearInterval(timer));
-}
+export class LossWatch {
+  readonly #deps: LossWatchDeps;
+  /** Controllers that were lost at the last look. */
+  #reported = new Set<string>();
+  /** NQNs that this program disconnects; each is connected only once, so it is given up for good. */
+  readonly #givenUp = new Set<string>();
 
-async function look(deps: LossWatchDeps, controllers: string[], reported: Set<string>): Promise<Set<string>> {
-  if (await deps.host.controllersLive(controllers)) return new Set();
-  const lost = new Set<string>();
-  for (const controller of controllers) if (!(await deps.host.controllersLive([controller]))) lost.add(controller);
-  const fresh = [...lost].filter((c) => !reported.has(c));
-  if (fresh.length > 0) {
-    deps.log.warn("connections lost", { controllers: fresh });
-    deps.wakeFor(fresh);
+  constructor(deps: LossWatchDeps) {
+    this.#deps = deps;
   }
-  return lost;
+
+  /** The same host, whose disconnects this watch knows of before they begin. */
+  toldBy(host: HostPort): HostPort {
+    const apply: HostPort["apply"] = (action, onProgress) => {
+      if (action.kind === "Disconnect") this.#givenUp.add(action.nqn);
+      return host.apply(action, onProgress);
+    };
+    return { ...host, apply };
+  }
+
+  /** Looks until the signal aborts. */
+  start(signal: AbortSignal): void {
+    let busy = false;
+    const timer = setInterval(() => {
+      if (busy) return;
+      busy = true;
+      void this.look()
+        .catch((error: unknown) => this.#deps.log.warn("connections cannot be looked at", { error: String(error) }))
+        .finally(() => {
+          busy = false;
+        });
+    }, LOSS_POLL_MS);
+    signal.addEventListener("abort", () => clearInterval(timer));
+  }
+
+  /** Looks once; tells of every loss once. */
+  async look(): Promise<void> {
+    const lost = await this.#lost(this.#watched());
+    // Asked again: the disconnect may have begun while it was looked.
+    const still = new Set(this.#watched());
+    const fresh = lost.filter((controller) => !this.#reported.has(controller) && still.has(controller));
+    this.#reported = new Set(lost);
+    if (fresh.length === 0) return;
+    this.#deps.log.warn("connections lost", { controllers: fresh });
+    this.#deps.wakeFor(fresh);
+  }
+
+  async #lost(controllers: readonly string[]): Promise<string[]> {
+    if (controllers.length === 0 || (await this.#deps.host.controllersLive(controllers))) return [];
+    const live = await Promise.all(controllers.map((controller) => this.#deps.host.controllersLive([controller])));
+    return controllers.filter((_, at) => live[at] !== true);
+  }
+
+  #watched(): string[] {
+    const connections: readonly Connection[] = this.#deps.latest()?.connections ?? [];
+    for (const nqn of this.#givenUp) if (!connections.some((c) => c.nqn === nqn)) this.#givenUp.delete(nqn);
+    return connections.filter((c) => !this.#givenUp.has(c.nqn)).map((c) => c.controller);
+  }
 }

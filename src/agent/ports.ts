@@ -17,7 +17,7 @@ export interface HostPort {
   controllersLive(controllers: readonly string[]): Promise<boolean>;
 }
 
-/** What this node knows of others, and what it promises them (decision 0009). */
+/** What this node knows of others, and what it promises them (decision 0011). */
 export interface TakeoverPort {
   peers(): Peers;
   bounds: Bounds;

@@ -19,6 +19,7 @@ import type { VolumeView } from "../core/view.ts";
 import { throughOf, viewVolume } from "../core/view.ts";
 import type { KubeClient } from "../kube/client.ts";
 import { VOLUMES } from "../kube/resources.ts";
+import { Announced } from "./announced.ts";
 import { writeRecord } from "./apply-record.ts";
 import type { Clock, HostPort, StepHook, TakeoverPort } from "./ports.ts";
 import type { Snapshots } from "./snapshots.ts";
@@ -40,7 +41,7 @@ export interface ReconcileDeps {
   hook: StepHook;
   log: Logger;
   me: PlanInput["me"];
-  /** What decides about takeover and fresh reads (decision 0009). */
+  /** What decides about takeover and fresh reads (decision 0011). */
   takeover: TakeoverPort;
   cached(name: string): MeshStorVolume | undefined;
   tables(): ReadonlyMap<string, DriveTable>;
@@ -64,6 +65,7 @@ export const EMPTY_PLAN: Plan = { actions: [], waits: [], refusal: null, done: f
 export class VolumeReconciler {
   readonly name: string;
   readonly #deps: ReconcileDeps;
+  readonly #announced = new Announced();
   #uid = "";
   session: Session = EMPTY_SESSION;
   intent: Intent = { kind: "none" };
@@ -165,8 +167,7 @@ export class VolumeReconciler {
     try {
       await this.#deps.host.apply(action, () => {});
     } catch (error) {
-      this.#afterFailure(action, asMeshStorError(error));
-      throw error;
+      throw this.#afterFailure(action, asMeshStorError(error));
     }
     hook("after", action.kind);
     log.info("action done", { volume: this.name, ms: Math.round(clock.nowMs() - started), ...action });
@@ -225,11 +226,16 @@ export class VolumeReconciler {
     for (const m of interrupted) this.session = afterJoinFailure(this.session, m.partitionUUID, nowMs, false);
   }
 
-  #afterFailure(action: HostAction & { why: string }, error: MeshStorError): void {
-    this.#deps.log.warn("action failed", { volume: this.name, ...action, code: error.code, error: error.message });
+  /** Remembers the failure; returns the error that the pass ends with. */
+  #afterFailure(action: HostAction & { why: string }, thrown: MeshStorError): MeshStorError {
+    const { clock, log, snapshots } = this.#deps;
     // It may have been done in part: no pass decides on what was seen before it.
-    this.#deps.snapshots.drop();
-    this.session = afterFailure(this.session, action, error.code, this.#deps.clock.nowMs());
+    snapshots.drop();
+    const error = this.#announced.explain(action, thrown, clock.nowMs());
+    if (error.code === "Waiting") return error;
+    log.warn("action failed", { volume: this.name, ...action, code: error.code, error: error.message });
+    this.session = afterFailure(this.session, action, error.code, clock.nowMs());
+    return error;
   }
 }
 

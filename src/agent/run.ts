@@ -19,7 +19,7 @@ import type { CsiHost } from "./csi-port.ts";
 import { createCsiPort } from "./csi-port.ts";
 import { readIdentity } from "./identity.ts";
 import { Inventory } from "./inventory.ts";
-import { watchLosses } from "./loss-watch.ts";
+import { LossWatch } from "./loss-watch.ts";
 import type { HostPort, StepHook } from "./ports.ts";
 import { Reporter } from "./report.ts";
 import { Snapshots } from "./snapshots.ts";
@@ -51,13 +51,14 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   let latest: HostSnapshot | null = null;
   const snapshots = new Snapshots(async () => (latest = await host.observe()), nowMs);
 
+  const losses = new LossWatch({ host, log, latest: () => latest, wakeFor: (controllers) => wakeUsers(informer, volumes, snapshots, latest, controllers) });
   const reporter = new Reporter(client, me, nowMs);
   const devices = new Informer<MeshStorNodeDevice>({ client, type: DEVICES, onChange: () => {}, log, labelSelector: `meshstor.io/node=${nodeName}` });
   const inventory = new Inventory({ client, host, log, nodeName, snapshot: () => snapshots.get(1_000), cached: (name) => devices.get(name), onChange: () => wakeAll() });
   const volumes = new Volumes(
     {
       client,
-      host,
+      host: losses.toldBy(host),
       snapshots,
       clock: { nowMs, isoNow: () => new Date().toISOString().replace(/\.\d+Z$/, "Z"), newID: () => randomUUID() },
       hook: options.hook,
@@ -90,7 +91,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   informer.start();
   await informer.synced;
   lease.start();
-  watchLosses({ host, log, latest: () => latest, wakeFor: (controllers) => wakeUsers(informer, volumes, snapshots, latest, controllers) }, signal);
+  losses.start(signal);
   const tick = setInterval(() => void inventory.refresh(), TICK_MS);
   const find = async (name: string) => {
     const volume = informer.get(name) ?? (await client.tryGet(VOLUMES, name));

@@ -15,6 +15,8 @@ export const TICK_MS = 10_000;
 const SYNC_TICK_MS = 2_000;
 const FIRST_RETRY_MS = 500;
 const LAST_RETRY_MS = 10_000;
+/** This many passes in a row that end in a conflict are not chance. */
+const MANY_CONFLICTS = 4;
 
 type Watcher = (result: PassResult) => void;
 
@@ -83,12 +85,20 @@ export class Volumes {
     this.#again(name, reconciler, result);
   }
 
+  /** What belongs to a normal course of things is no trouble: a wait, or a compare-and-swap that another's write preceded. */
+  #tell(name: string, error: MeshStorError, failures: number): void {
+    const fields = { volume: name, code: error.code, failures };
+    const normal = error.code === "Waiting" || (error.code === "RecordConflict" && failures < MANY_CONFLICTS);
+    if (normal) this.#log.info("volume waits", { ...fields, for: error.message });
+    else this.#log.warn("volume pass ended with an error", { ...fields, error: error.message });
+  }
+
   /** When the volume is looked at next. */
   #again(name: string, reconciler: VolumeReconciler, result: PassResult): void {
     if (result.error) {
       const failures = (this.#failures.get(name) ?? 0) + 1;
       this.#failures.set(name, failures);
-      this.#log.warn("volume pass ended with an error", { volume: name, code: result.error.code, error: result.error.message, failures });
+      this.#tell(name, result.error, failures);
       return this.#queue.addAfter(name, result.error.code === "RecordConflict" ? 50 : Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** (failures - 1)));
     }
     this.#failures.delete(name);

@@ -62,15 +62,6 @@ export function hostNQN(nodeUID: string): string {
   return `nqn.2014-08.org.nvmexpress:uuid:${nodeUID}`;
 }
 
-/** Name of a drive's msnd object. */
-export function deviceObjectName(nodeName: string, drive: string): string {
-  const slug = drive
-    .toLowerCase()
-    .replace(/:1$/, "")
-    .replace(/[^a-z0-9]+/g, "-")
-    .replace(/^-+|-+$/g, "");
-  return `${nodeName}-${slug || "drive"}`;
-}
 /** Name of a node's Lease. */
 export function nodeLeaseName(nodeName: string): string {
   return `node-${nodeName}`;

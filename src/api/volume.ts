@@ -186,7 +186,7 @@ export interface OwnerRecord {
   start: "First" | "Clean" | "Unclean";
   promiseMs?: number;
 }
-/** How an owner was judged to be gone (decision 0009). */
+/** How an owner was judged to be gone (decision 0011). */
 export type Verdict = "Deleted" | "OutOfService" | "Silent";
 export interface FormerOwner {
   nodeName: string;

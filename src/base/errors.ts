@@ -53,6 +53,7 @@ export const ERRORS = {
     hint: "Ask for an access mode and volume mode that the feature matrix in the documentation offers.",
   },
   SizeOutOfRange: { grpc: "OUT_OF_RANGE", reason: "SizeOutOfRange", exit: 2, retry: false, hint: "Ask for at least 512 MiB and a limit that is not below the request." },
+  BadPageToken: { grpc: "ABORTED", reason: "BadPageToken", exit: 2, retry: false, hint: "Begin the list anew, without a starting token." },
   NoCapacity: { grpc: "RESOURCE_EXHAUSTED", reason: "NoCapacity", exit: 3, retry: true, hint: "See 'kubectl get msnd' for free space; add drives or nodes, or delete volumes." },
   NotEnoughNodes: {
     grpc: "RESOURCE_EXHAUSTED",

@@ -1,14 +1,13 @@
 /** The controller role, over its socket, before a real API server: `tools/node --test src/controller/controller.contract.test.ts`. */
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { ControlPlane } from "../../lab/control-plane/control-plane.ts";
+import { freePort } from "../../lab/control-plane/free-port.ts";
 import { applyYaml, ensureNode } from "../../lab/control-plane/objects.ts";
 import { buildCrds } from "../api/crd.ts";
 import { nodeLeaseName } from "../api/names.ts";
@@ -34,13 +33,6 @@ let leases: LeaseRenewer[];
 let stop: AbortController;
 let running: Promise<void>;
 
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((done) => server.close(done));
-  return port;
-}
 async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
   const end = Date.now() + 60_000;
   while (!(await holds().catch(() => false))) {

@@ -54,9 +54,9 @@ async function codeOf(call: Promise<unknown>): Promise<ErrorCode | "ok"> {
     (error: MeshStorError) => error.code,
   );
 }
-async function eventually(what: string, holds: () => boolean): Promise<void> {
+async function eventually(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
   const end = Date.now() + 30_000;
-  while (!holds()) {
+  while (!(await holds())) {
     if (Date.now() > end) throw new Error(`not within 30 s: ${what}`);
     await sleep(5);
   }
@@ -132,10 +132,18 @@ story("the same request again, also at the same time, gives the same volume; oth
 story("what does not fit is refused with a reason for every node, and nothing is left behind", three, async (cluster) => {
   const { port } = await cluster.controller();
   const cases: [CreateRequest, ErrorCode, RegExp][] = [
-    [request("v1", { parameters: { numberOfCopies: 4 } }), "NotEnoughNodes", /^volume v1: 4 nodes with a drive with 1032 MiB free in one piece needed, 3 found$/],
-    [request("v1", { parameters: { drivesPerCopy: 3 } }), "NotEnoughNodes", /node a has 2 suitable drives, 3 are needed/],
-    [request("v1", { capacityBytes: 11 * GiB }), "NoCapacity", /node a has no suitable drive \(drive a1 has room for 10 GiB in one piece, 11272 MiB are needed/],
-    [request("v1", { parameters: { sectorSize: 4096 } }), "NotEnoughNodes", /has sectors of 512 bytes, 4096 are wanted/],
+    [
+      request("v1", { parameters: { numberOfCopies: 4 } }),
+      "NotEnoughNodes",
+      /^volume v1, numberOfCopies 4, drivesPerCopy 1, capacity_range 1 GiB: 4 nodes with a drive with 1032 MiB free in one piece needed, 3 found$/,
+    ],
+    [request("v1", { parameters: { drivesPerCopy: 3 } }), "NotEnoughNodes", /drivesPerCopy 3, .*: node a has 2 suitable drives, 3 are needed/],
+    [
+      request("v1", { capacityBytes: 11 * GiB }),
+      "NoCapacity",
+      /capacity_range 11 GiB: .* node a has no suitable drive \(drive a1 has room for 10 GiB in one piece, 11272 MiB are needed/,
+    ],
+    [request("v1", { parameters: { sectorSize: 4096 } }), "NotEnoughNodes", /sectorSize 4096: .* has sectors of 512 bytes, 4096 are wanted/],
   ];
   for (const [wish, code, message] of cases) {
     await assert.rejects(port.create(wish, soon()), (error: MeshStorError) => error.code === code && message.test(error.message));
@@ -222,7 +230,10 @@ story(
     const error = await port.create(request("v1"), soon()).catch((e: MeshStorError) => e);
     assert.ok(error instanceof MeshStorError);
     assert.equal(error.code, "NoCapacity");
-    assert.match(error.message, /^volume v1: node b: drive b1 is broken; no other place: 1 node with .* node a holds a copy of this volume; node b could not make its partitions$/);
+    assert.match(
+      error.message,
+      /^volume v1, numberOfCopies 2, drivesPerCopy 1, capacity_range 1 GiB, sectorSize 512: node b: drive b1 is broken; no other place: 1 node with .* node a holds a copy of this volume; node b could not make its partitions$/,
+    );
     await gone(cluster, "v1");
     await eventually("drive a1 is free", () => cluster.free("a", "a1") === 10 * GiB);
   },
@@ -236,7 +247,8 @@ story("a node that dies before it has made its partition is not waited for for e
   cluster.aheadMs += 61_000;
   cluster.beat("a");
   cluster.beat("c");
-  await sleep(20);
+  const seen = async (node: string) => (await port.capacity({ parameters: wish.parameters, within: [node] }, soon())).availableBytes > 0;
+  await eventually("their heartbeats are seen", async () => (await seen("a")) && (await seen("c")));
   await port.create(wish, soon());
   assert.match(placesOf(cluster.volume("v1")).join(), /^b\/b\d\/m0\/Deleting,[ac]\/[ac]\d\/m0\/Created$/);
   cluster.nodes.asleep.clear();
@@ -249,8 +261,7 @@ story("nodes that are cordoned, silent, or were silent before we came get no cop
   const { port } = await cluster.controller();
   await assert.rejects(port.create(request("v1"), soon()), { code: "NotEnoughNodes", message: /node b is cordoned; node c has no fresh heartbeat$/ });
   cluster.beat("c");
-  await sleep(20);
-  assert.equal(await codeOf(port.create(request("v1"), soon())), "ok");
+  await eventually("the heartbeat of c is seen", async () => (await codeOf(port.create(request("v1"), soon()))) === "ok");
   cluster.aheadMs += 41_000;
   assert.equal(await codeOf(port.create(request("v2"), soon())), "NotEnoughNodes");
 });
@@ -367,15 +378,8 @@ story("the list is in order, with conditions", three, async (cluster) => {
   const { port } = await cluster.controller();
   for (const name of ["v2", "v10", "v1"]) await port.create(request(name), soon());
   await updateStatus(cluster.kube, "v2", (v) => ({ ...v.status, epoch: 1, owner: OWNER, degraded: 1, message: "the copy on node a is missing" }));
-  await sleep(20);
-  assert.deepEqual(
-    (await port.list(soon())).map((v) => [v.volumeID, v.abnormal]),
-    [
-      ["v1", false],
-      ["v10", false],
-      ["v2", true],
-    ],
-  );
+  const listed = async () => (await port.list(soon())).map((v) => `${v.volumeID} ${v.abnormal}`).join();
+  await eventually("the loss is seen, in its place", async () => (await listed()) === "v1 false,v10 false,v2 true");
 });
 
 story("before everything is read, calls are told to come back", three, async (cluster) => {

@@ -1,5 +1,6 @@
 /** A small cluster for tests only: an API server in memory, nodes with drives and their programs, controllers. */
-import { deviceObjectName, NAMESPACE, nodeLeaseName } from "../api/names.ts";
+import { deviceObjectName } from "../api/device-name.ts";
+import { NAMESPACE, nodeLeaseName } from "../api/names.ts";
 import type { MeshStorVolume } from "../api/volume.ts";
 import { silentLogger } from "../base/log.ts";
 import { DEVICES, LEASES, NODES, VOLUMES } from "../kube/resources.ts";

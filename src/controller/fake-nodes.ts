@@ -1,6 +1,7 @@
 /** For tests only: what node programs do to records and drives, against any API server (in memory or real). */
 import type { MeshStorNodeDevice } from "../api/node-device.ts";
-import { API_GROUP, API_VERSION, deviceObjectName } from "../api/names.ts";
+import { deviceObjectName } from "../api/device-name.ts";
+import { API_GROUP, API_VERSION } from "../api/names.ts";
 import type { MeshStorVolume, PartitionRecord, VolumeStatus } from "../api/volume.ts";
 import { GiB } from "../base/units.ts";
 import type { KubeClient } from "../kube/client.ts";

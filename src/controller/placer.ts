@@ -4,11 +4,12 @@
  * before the next one looks.
  */
 import { FINALIZER } from "../api/names.ts";
-import type { MeshStorVolume, VolumeStatus } from "../api/volume.ts";
+import type { MeshStorVolume, VolumeSpec, VolumeStatus } from "../api/volume.ts";
 import { MeshStorError } from "../base/errors.ts";
 import { place } from "../core/placement/place.ts";
-import { partitionSizeBytes } from "../core/placement/sizes.ts";
+import { exactSize } from "../core/placement/sizes.ts";
 import type { Cluster, Placement, PlacementRequest } from "../core/placement/types.ts";
+import { partitionSize } from "../core/sizes.ts";
 import type { CreateRequest } from "../csi/controller-port.ts";
 import { KubeError } from "../kube/client.ts";
 import { DEVICES, VOLUMES } from "../kube/resources.ts";
@@ -45,8 +46,8 @@ export class Placer {
       if (existing) return existing;
       const cluster = await this.#cluster(signal);
       const { preferredNodes, favouredNodes, parameters } = request;
-      const wish = requestFor(newVolume(request), parameters.sectorSize);
-      const placement = this.#place(request.volumeID, cluster, { ...wish, preferredNodes, favouredNodes });
+      const wanted = newVolume(request, parameters.sectorSize);
+      const placement = this.#place(wanted, cluster, { ...requestFor(wanted, parameters.sectorSize), preferredNodes, favouredNodes });
       try {
         const created = await this.#deps.client.create(VOLUMES, newVolume(request, placement.sectorSize), { signal });
         return await this.#record(created, placement, signal);
@@ -66,7 +67,7 @@ export class Placer {
       const volume = await this.#withFinalizer(await this.#read(name, signal), signal);
       if (progressOf(volume).kind !== "unplaced") return volume;
       const cluster = await this.#cluster(signal);
-      const placement = this.#place(name, cluster, requestFor(volume, sectorSizeOf(volume, cluster)));
+      const placement = this.#place(volume, cluster, requestFor(volume, sectorSizeOf(volume, cluster)));
       return this.#record(volume, placement, signal);
     });
   }
@@ -83,13 +84,14 @@ export class Placer {
       if (progress.kind !== "misplaced") return volume;
       const uid = volume.metadata.uid ?? "";
       const times = (this.#replacements.get(uid) ?? 0) + 1;
-      if (times > MOST_REPLACEMENTS) throw new MeshStorError("NoCapacity", `volume ${name}: ${progress.sentence}; given up after ${MOST_REPLACEMENTS} other places`);
+      if (times > MOST_REPLACEMENTS)
+        throw new MeshStorError("NoCapacity", `volume ${name}, ${askedOf(volume.spec)}: ${progress.sentence}; given up after ${MOST_REPLACEMENTS} other places`);
       const cluster = await this.#cluster(signal);
       const stamp = this.#stamp();
       const write = (v: MeshStorVolume): VolumeStatus | null => {
         if (v.metadata.deletionTimestamp || !isUnused(v.status)) return null;
         const replacement = replacePartitions(v, cluster, misplaced, stamp);
-        if (!replacement.ok) throw new MeshStorError("NoCapacity", `volume ${name}: ${replacement.message}`);
+        if (!replacement.ok) throw new MeshStorError("NoCapacity", `volume ${name}, ${askedOf(v.spec)}: ${replacement.message}`);
         return withRest(v, replacement.status);
       };
       const written = await updateStatus(this.#deps.client, name, write, { signal });
@@ -124,10 +126,10 @@ export class Placer {
     return { nodes: cache.nodes(), drives: candidateDrives(devices.items), reservations: reservationsOf(volumes.items) };
   }
 
-  #place(name: string, cluster: Cluster, request: PlacementRequest): Placed {
+  #place({ metadata, spec }: MeshStorVolume, cluster: Cluster, request: PlacementRequest): Placed {
     const placement = place(cluster, request);
-    if (!placement.ok) throw new MeshStorError(placement.code, `volume ${name}: ${placement.message}`);
-    this.#deps.log.info("volume placed", { volume: name, copies: placement.copies, sectorSize: placement.sectorSize });
+    if (!placement.ok) throw new MeshStorError(placement.code, `volume ${metadata.name}, ${askedOf(spec)}: ${placement.message}`);
+    this.#deps.log.info("volume placed", { volume: metadata.name, copies: placement.copies, sectorSize: placement.sectorSize });
     return placement;
   }
 
@@ -148,8 +150,7 @@ export class Placer {
   /** Writes the partitions of a placement; a record that has some already stays. */
   #record(volume: MeshStorVolume, placement: Placed, signal: AbortSignal): Promise<MeshStorVolume> {
     const { name, uid } = volume.metadata;
-    const size = partitionSizeBytes(requestFor(volume, undefined).mirrorSizeBytes);
-    const partitions = requestedPartitions(placement.copies, size, this.#stamp());
+    const partitions = requestedPartitions(placement.copies, partitionSize(volume.spec), this.#stamp());
     const write = (v: MeshStorVolume): VolumeStatus | null => {
       if (v.metadata.uid !== uid || v.metadata.deletionTimestamp) throw new MeshStorError("Busy", `volume ${name} is being deleted`);
       if (progressOf(v).kind !== "unplaced") return null;
@@ -162,4 +163,10 @@ export class Placer {
   #stamp(): Stamp {
     return { now: isoNow(this.#deps.clock), newID: this.#deps.newID };
   }
+}
+
+/** The fields that a refusal comes from, with their values. */
+function askedOf({ numberOfCopies, drivesPerCopy, capacityBytes, sectorSize }: VolumeSpec): string {
+  const sectors = sectorSize === undefined ? "" : `, sectorSize ${sectorSize}`;
+  return `numberOfCopies ${numberOfCopies}, drivesPerCopy ${drivesPerCopy}, capacity_range ${exactSize(capacityBytes)}${sectors}`;
 }

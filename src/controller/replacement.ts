@@ -4,8 +4,8 @@
  */
 import type { MeshStorVolume, PartitionRecord, VolumeStatus } from "../api/volume.ts";
 import { place } from "../core/placement/place.ts";
-import { mirrorSizeBytes, partitionSizeBytes } from "../core/placement/sizes.ts";
 import type { Cluster, PlacedCopy, PlacementRequest } from "../core/placement/types.ts";
+import { partitionSize } from "../core/sizes.ts";
 import { SPREAD_KEYS } from "./cluster.ts";
 import { failureOf, givenUp, type Misplaced, requestedPartitions, type Stamp } from "./provisioning.ts";
 
@@ -51,9 +51,8 @@ function onSameNode(node: string, failed: PartitionRecord[], volume: MeshStorVol
 }
 
 function exchanged(volume: MeshStorVolume, gone: PartitionRecord[], copies: PlacedCopy[], stamp: Stamp, mirrors?: number[]): VolumeStatus {
-  const size = partitionSizeBytes(mirrorSizeBytes(volume.spec.capacityBytes, volume.spec.drivesPerCopy));
   const kept = givenUp(volume.status ?? {}, new Set(gone.map((p) => p.partitionUUID)), stamp.now);
-  return { ...volume.status, partitions: [...kept, ...requestedPartitions(copies, size, stamp, mirrors)] };
+  return { ...volume.status, partitions: [...kept, ...requestedPartitions(copies, partitionSize(volume.spec), stamp, mirrors)] };
 }
 
 function takenNodes(status: VolumeStatus, node: string): Map<string, string> {
@@ -63,11 +62,11 @@ function takenNodes(status: VolumeStatus, node: string): Map<string, string> {
 
 /** What the volume asks of its members, as a placement request without wishes. */
 export function requestFor(volume: MeshStorVolume, sectorSize: number | undefined): PlacementRequest {
-  const { numberOfCopies, drivesPerCopy, capacityBytes } = volume.spec;
+  const { numberOfCopies, drivesPerCopy } = volume.spec;
   return {
     copies: numberOfCopies,
     drivesPerCopy,
-    mirrorSizeBytes: mirrorSizeBytes(capacityBytes, drivesPerCopy),
+    partitionBytes: partitionSize(volume.spec),
     ...(sectorSize !== undefined && { sectorSize }),
     excludeNodes: new Map(),
     excludeDrives: [],

@@ -18,7 +18,7 @@ export interface LeavingRef extends MemberRef {
   attach: number | null;
 }
 
-/** The owner that is replaced, as it was judged (decision 0009). */
+/** The owner that is replaced, as it was judged (decision 0011). */
 export interface ClaimFrom {
   nodeUID: string;
   bootID: string;

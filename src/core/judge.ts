@@ -1,5 +1,5 @@
 /**
- * Is a node gone? Judged from what the observer itself sees (decision 0009): its Node object, a taint, and how long ago, on
+ * Is a node gone? Judged from what the observer itself sees (decision 0011): its Node object, a taint, and how long ago, on
  * the observer's own monotonic clock, its heartbeat last changed. Whatever cannot be judged is alive. Pure.
  */
 import type { Verdict } from "../api/volume.ts";

@@ -1,9 +1,8 @@
 /** The pod's node gets a copy: which drives, and whose place it takes. Pure. */
-import { PARTITION_OVERHEAD } from "../base/layout.ts";
 import type { RecordAction } from "./action.ts";
 import { fit, holesOf } from "./gpt-fit.ts";
 import type { PlanInput } from "./plan-types.ts";
-import { mirrorSize } from "./sizes.ts";
+import { partitionSize } from "./sizes.ts";
 import type { VolumeView } from "./view.ts";
 
 /**
@@ -15,7 +14,7 @@ export function localCopy(view: VolumeView, input: PlanInput, provisional: boole
   // A copy of ours that is still being wiped keeps its drive busy; wait for it to go.
   if (view.members.some((m) => m.local)) return null;
   const { spec } = view.volume;
-  const sizeBytes = mirrorSize(spec) + PARTITION_OVERHEAD;
+  const sizeBytes = partitionSize(spec);
   const sector = spec.sectorSize;
   const drives = input.host.drives
     .filter((d) => (sector === undefined || d.sectorSize === sector) && !d.readOnly)

@@ -79,7 +79,7 @@ function disconnect(m: MemberView): Action {
   return { kind: "Disconnect", controller: m.connection!.controller, nqn: m.connection!.nqn, why: "its held requests end now, and nobody waits for them any more (I4)" };
 }
 
-/** The living owner is asked to give the volume up, and nobody uses it here (decision 0009). */
+/** The living owner is asked to give the volume up, and nobody uses it here (decision 0011). */
 export function mustHandOver(view: VolumeView, input: PlanInput): boolean {
   return view.mine && input.intent.kind === "none" && input.unattended && view.status.handOver?.epoch === view.epoch;
 }

@@ -102,7 +102,7 @@ function assembleOne(view: VolumeView, mirror: MirrorView, input: PlanInput): Pl
   const reachable = R.filter((m) => m.path !== null);
   const waited = input.nowMs - input.session.claimedAtMs - longestWait(view, input);
   const missing = R.filter((m) => m.path === null);
-  // Nobody waits for a node that is judged to be gone, as the former owner mostly is (decision 0009).
+  // Nobody waits for a node that is judged to be gone, as the former owner mostly is (decision 0011).
   const expected = missing.filter((m) => m.local || judge({ nodeName: m.record.nodeID }, input.peers, input.bounds) === null);
   const patient = expected.length > 0 && waited < START_WAIT_MS;
   const alone = (view.status.owner!.start === "Unclean" || input.session.startAlone) && mirror.created;

@@ -1,4 +1,4 @@
-/** From "kubelet wants it here" to a claim: of a volume that nobody owns, or whose owner is gone (decision 0009). Pure. */
+/** From "kubelet wants it here" to a claim: of a volume that nobody owns, or whose owner is gone (decision 0011). Pure. */
 import type { OwnerRecord, Verdict } from "../api/volume.ts";
 import { isDeclaredDead, judge, sentenceOf } from "./judge.ts";
 import { localCopy } from "./local-copy.ts";

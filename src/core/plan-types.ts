@@ -21,7 +21,7 @@ export interface PlanInput {
   tables: ReadonlyMap<string, DriveTable>;
   /** Monotonic ms. */
   nowMs: number;
-  /** The other nodes as this one sees them; decides about takeover (decision 0009). */
+  /** The other nodes as this one sees them; decides about takeover (decision 0011). */
   peers: Peers;
   bounds: Bounds;
   /** What this node promises with a claim (core/bounds.ts); null: no guard runs on this host (Z16). */

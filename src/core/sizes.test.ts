@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { PARTITION_OVERHEAD } from "../base/layout.ts";
 import { GiB, MiB } from "../base/units.ts";
-import { bitmapChunk, mirrorSize, slotsOf } from "./sizes.ts";
+import { bitmapChunk, mirrorSize, partitionSize, slotsOf } from "./sizes.ts";
 import { volume } from "./testing/builders.ts";
 
 const spec = (capacityBytes: number, numberOfCopies = 2, drivesPerCopy = 1) => volume({}, { capacityBytes, numberOfCopies, drivesPerCopy }).spec;
@@ -12,6 +13,11 @@ test("slots are copies, at least two: one copy has a vacant one to move through"
     [1, 2, 3, 5].map((n) => slotsOf(spec(GiB, n))),
     [2, 2, 3, 5],
   );
+});
+
+test("a member's partition is its share in whole MiB and the overhead", () => {
+  const half = spec(GiB + MiB, 2, 2);
+  assert.deepEqual([mirrorSize(half), partitionSize(half)], [513 * MiB, 513 * MiB + PARTITION_OVERHEAD]);
 });
 
 test("bitmap chunk: finer for small mirrors, 64 MiB up to 1.875 TiB, then as coarse as the first page of the bitmap asks for", () => {

@@ -1,15 +1,21 @@
 /** How big the mirrors of a volume are, and how many slots they have. Pure. */
 import type { VolumeSpec } from "../api/volume.ts";
-import { mirrorSizeBytes } from "./placement/sizes.ts";
+import { PARTITION_OVERHEAD } from "../base/layout.ts";
+import { MiB, roundUp } from "../base/units.ts";
 
 /** Copies are slots: one copy still has a second, vacant one, through which it can move. */
 export function slotsOf(spec: VolumeSpec): number {
   return Math.max(2, spec.numberOfCopies);
 }
 
-/** Size of one mirror in bytes: its share of the volume. */
-export function mirrorSize(spec: VolumeSpec): number {
-  return mirrorSizeBytes(spec.capacityBytes, spec.drivesPerCopy);
+/** Size of one mirror in bytes: its share of the volume, in whole MiB (so also in whole 64 KiB stripe chunks). */
+export function mirrorSize(spec: Pick<VolumeSpec, "capacityBytes" | "drivesPerCopy">): number {
+  return roundUp(spec.capacityBytes / spec.drivesPerCopy, MiB);
+}
+
+/** Size of the partition that carries one member of a mirror. */
+export function partitionSize(spec: Pick<VolumeSpec, "capacityBytes" | "drivesPerCopy">): number {
+  return mirrorSize(spec) + PARTITION_OVERHEAD;
 }
 
 /** Bits of a bitmap's first 4 KiB, beside its header of 256 bytes. */
@@ -22,7 +28,6 @@ const FIRST_PAGE_BITS = (4096 - 256) * 8;
  * carries the whole bitmap, and an epoch that starts from it alone still knows what the absent ones miss (I5).
  */
 export function bitmapChunk(sizeBytes: number): number {
-  const MiB = 1024 * 1024;
   const wanted = sizeBytes / 128;
   let chunk = MiB;
   while ((chunk < wanted && chunk < 64 * MiB) || sizeBytes / chunk > FIRST_PAGE_BITS) chunk *= 2;

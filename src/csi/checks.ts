@@ -106,13 +106,13 @@ export function pageToken(name: string): string {
   return Buffer.from(`after:${name}`).toString("base64url");
 }
 
-/** Reads the paging arguments. @throws MeshStorError InvalidParameter, or RecordConflict for a token that is not ours (CSI: ABORTED). */
+/** Reads the paging arguments. @throws MeshStorError InvalidParameter, BadPageToken. */
 export function checkPage(maxEntries: number, startingToken: string): PageWish {
   if (maxEntries < 0) throw new MeshStorError("InvalidParameter", `max_entries ${maxEntries} is negative`);
   if (startingToken === "") return { maxEntries, after: "" };
   const decoded = Buffer.from(startingToken, "base64url").toString();
   if (!TOKEN.test(decoded) || pageToken(decoded.replace(TOKEN, "")) !== startingToken) {
-    throw new MeshStorError("RecordConflict", `starting_token ${quoted(startingToken)} is not one of ours; begin the list anew`);
+    throw new MeshStorError("BadPageToken", `starting_token ${quoted(startingToken)} is not one of ours`);
   }
   return { maxEntries, after: decoded.replace(TOKEN, "") };
 }

@@ -1,14 +1,12 @@
 /** The services of each role on its socket. */
 import type { Logger } from "../base/log.ts";
+import { VERSION } from "../base/version.ts";
 import { controllerService } from "./controller.ts";
 import type { ControllerPort } from "./controller-port.ts";
 import { identityService } from "./identity.ts";
 import { nodeService } from "./node.ts";
 import type { NodePort } from "./node-port.ts";
 import { serve } from "./server.ts";
-
-/** Vendor version that GetPluginInfo answers with. */
-export const VERSION = "0.1.0";
 
 interface RoleOptions<Port> {
   /** unix:///path/to/csi.sock */

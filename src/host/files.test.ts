@@ -5,7 +5,7 @@ import { close, open } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { exists, listDir, makeDir, makeLink, poll, readAttribute, readLink, readText, removeDir, removeLink, writeAttribute } from "./files.ts";
+import { deviceNumber, exists, listDir, makeDir, makeLink, nodeNumber, poll, readAttribute, readLink, readText, removeDir, removeLink, writeAttribute } from "./files.ts";
 import { stranded } from "./stranded.ts";
 
 const fresh = () => mkdtemp(join(tmpdir(), "files-"));
@@ -39,11 +39,9 @@ test("an access that hangs fails at its deadline, is counted, and is not repeate
   execFileSync("mkfifo", [fifo]);
   await assert.rejects(readText(fifo, 100), { code: "CommandTimedOut" });
   assert.equal(stranded.count, 1);
-  const started = performance.now();
-  await assert.rejects(readText(fifo, 5000), /has not ended/);
-  assert.ok(performance.now() - started < 100);
+  await assert.rejects(readText(fifo, 60_000), /has not ended/);
   await new Promise<void>((resolve) => open(fifo, "w", (_, fd) => close(fd, () => resolve())));
-  await poll(2000, 10, async () => (stranded.count === 0 ? true : null));
+  await poll(30_000, 10, async () => (stranded.count === 0 ? true : null));
   assert.equal(stranded.count, 0);
 });
 
@@ -51,4 +49,9 @@ test("polling ends with the first answer, or with null when the time is over", a
   let asked = 0;
   assert.equal(await poll(1000, 1, async () => ((asked += 1) === 3 ? "third" : null)), "third");
   assert.equal(await poll(20, 5, async () => null), null);
+});
+
+test("numbers of device nodes (makedev(3))", async () => {
+  assert.deepEqual([0x10305, 0x20fdbc, 0x2700910].map(deviceNumber), ["259:5", "253:700", "9:10000"]);
+  assert.deepEqual([await nodeNumber("/dev/null"), await nodeNumber("/dev/none"), await nodeNumber("/dev")], [null, null, null]);
 });

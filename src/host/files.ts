@@ -4,7 +4,7 @@
  * thread and not one per pass (Z4). Reads go together through one worker (reader.ts), changes through
  * libuv's pool; main sets UV_THREADPOOL_SIZE to 32.
  */
-import { access as probePath, close, mkdir, open, readFile, rmdir, symlink, unlink, write } from "node:fs";
+import { access as probePath, close, constants, mkdir, open, readFile, rmdir, stat, type Stats, symlink, unlink, write } from "node:fs";
 import { MeshStorError } from "../base/errors.ts";
 import { stretched } from "../base/time-scale.ts";
 import { reader } from "./reader.ts";
@@ -124,6 +124,23 @@ export async function exists(path: string): Promise<boolean> {
     if (isAbsent(error)) return false;
     throw error;
   }
+}
+
+/** `major:minor` of a device node, links followed; null if there is none, or something else (makedev(3)). */
+export async function nodeNumber(path: string): Promise<string | null> {
+  try {
+    const { mode, rdev } = await access<Stats>(path, FILE_DEADLINE_MS, (done) => stat(path, done));
+    if ((mode & constants.S_IFMT) !== constants.S_IFBLK) return null;
+    return deviceNumber(rdev);
+  } catch (error) {
+    if (isAbsent(error)) return null;
+    throw error;
+  }
+}
+
+/** How glibc packs major and minor into one number (gnu/sysmacros.h); 32 bits are enough for Linux. */
+export function deviceNumber(rdev: number): string {
+  return `${(rdev >>> 8) & 0xfff}:${((rdev >>> 12) & 0xfff00) | (rdev & 0xff)}`;
 }
 
 /** Writes an attribute with one write call (configfs, and sysfs attributes that take no array lock). */

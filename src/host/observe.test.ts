@@ -175,13 +175,11 @@ test("fifty volumes are seen in one pass of bounded cost", async () => {
   for (let n = 2; n <= 50; n += 1) volume(n);
   await observeHost();
   const cpu = process.cpuUsage();
-  const started = performance.now();
   const s = await observeHost();
-  const ms = performance.now() - started;
   const { user, system } = process.cpuUsage(cpu);
+  const ms = Math.round((user + system) / 1000);
   assert.deepEqual([s.windows.length, s.mirrors.length, s.connections.length, s.volumeDevices.length], [100, 50, 50, 50]);
-  if (process.env["VERBOSE"]) process.stderr.write(`observe with 50 volumes: ${ms.toFixed(1)} ms, CPU ${Math.round((user + system) / 1000)} ms\n`);
-  assert.ok(ms < 5_000, `${ms} ms`);
+  assert.ok(ms < 5_000, `${ms} ms of CPU`);
 });
 
 test("progress of a resync as MD prints it", () => {

@@ -1,12 +1,11 @@
 /** Client, informer, lease and events before a real API server that is killed, frozen and restarted: `tools/node --test src/kube/client.contract.test.ts`. */
 import assert from "node:assert/strict";
 import { cpSync, mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { ControlPlane } from "../../lab/control-plane/control-plane.ts";
+import { freePort } from "../../lab/control-plane/free-port.ts";
 import { applyYaml, ensureNode } from "../../lab/control-plane/objects.ts";
 import { buildCrds } from "../api/crd.ts";
 import { MeshStorError } from "../base/errors.ts";
@@ -29,13 +28,6 @@ const volume = (name: string): MeshStorVolume => ({
   metadata: { name },
   spec: { capacityBytes: 1024 ** 3, numberOfCopies: 2, drivesPerCopy: 1, memberMissingTimeout: 900, fsType: "xfs" },
 });
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((done) => server.close(done));
-  return port;
-}
 /** An informer of volumes that remembers what it was told. */
 function watching(options: { watchSeconds?: number; idleMs?: number } = {}) {
   const changes: string[] = [];

@@ -1,13 +1,12 @@
 /** The CRDs before a real API server, and what people see with kubectl: `tools/node --test src/kube/crd.contract.test.ts`. */
 import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { applyYaml } from "../../lab/control-plane/objects.ts";
 import { ControlPlane } from "../../lab/control-plane/control-plane.ts";
+import { freePort } from "../../lab/control-plane/free-port.ts";
 import { buildCrds } from "../api/crd.ts";
 import type { DeviceStatus, MeshStorNodeDevice } from "../api/node-device.ts";
 import { deviceSizeTexts } from "../api/node-device.ts";
@@ -22,13 +21,6 @@ const folder = mkdtempSync(join(tmpdir(), "meshstor-crd-"));
 let plane: ControlPlane;
 let client: KubeClient;
 
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((done) => server.close(done));
-  return port;
-}
 function volume(name: string, spec: Partial<VolumeSpec> = {}): MeshStorVolume {
   const complete: VolumeSpec = { capacityBytes: GiB, numberOfCopies: 2, drivesPerCopy: 1, memberMissingTimeout: 900, fsType: "xfs", ...spec };
   return { apiVersion: "csi.meshstor.io/v1alpha1", kind: "MeshStorVolume", metadata: { name }, spec: complete };

@@ -15,6 +15,22 @@ import type { Logger } from "../base/log.ts";
 import type { ObjectMeta } from "../api/volume.ts";
 import { KubeError, type KubeClient, type ResourceType, type WatchEvent } from "./client.ts";
 
+/** Time and chance, so that tests need not wait for either. */
+export interface InformerClock {
+  /** Monotonic milliseconds. */
+  nowMs(): number;
+  /** Ends after this time, or at once when the signal aborts; never rejects. */
+  sleep(ms: number, signal: AbortSignal): Promise<void>;
+  /** From 0 to 1. */
+  random(): number;
+}
+
+const REAL_CLOCK: InformerClock = {
+  nowMs: () => performance.now(),
+  sleep: (ms, signal) => sleep(ms, undefined, { signal }).catch(() => {}),
+  random: () => Math.random(),
+};
+
 export interface InformerOptions<T> {
   client: Pick<KubeClient, "list" | "watch">;
   type: ResourceType<T>;
@@ -30,6 +46,7 @@ export interface InformerOptions<T> {
   idleMs?: number;
   /** Largest wait between attempts; 5 s unless told. */
   maxBackoffMs?: number;
+  clock?: InformerClock;
 }
 
 const BASE_BACKOFF_MS = 250;
@@ -41,6 +58,7 @@ export class Informer<T extends { metadata: ObjectMeta }> {
   /** Resolves with the first complete list; rejects only if the informer is stopped before it. */
   readonly synced: Promise<void>;
   readonly #options: InformerOptions<T>;
+  readonly #clock: InformerClock;
   readonly #objects = new Map<string, T>();
   readonly #stop = new AbortController();
   #running: Promise<void> | null = null;
@@ -53,6 +71,7 @@ export class Informer<T extends { metadata: ObjectMeta }> {
 
   constructor(options: InformerOptions<T>) {
     this.#options = options;
+    this.#clock = options.clock ?? REAL_CLOCK;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.synced = promise;
     promise.catch(() => {});
@@ -83,21 +102,21 @@ export class Informer<T extends { metadata: ObjectMeta }> {
    * grows up to about a minute (bookmarks come about once a minute, a new watch every 45 s) with nothing amiss.
    */
   ageMs(): number {
-    return this.#aliveAt === null ? Infinity : performance.now() - this.#aliveAt;
+    return this.#aliveAt === null ? Infinity : this.#clock.nowMs() - this.#aliveAt;
   }
 
   async #run(): Promise<void> {
     const { signal } = this.#stop;
     let lastMessage = "";
     while (!signal.aborted) {
-      const begun = performance.now();
+      const begun = this.#clock.nowMs();
       let error: unknown = null;
       try {
         if (this.#resourceVersion === "") await this.#relist();
         const early = await this.#watch();
         if (early) this.#resourceVersion = "";
         // All who watched the server that shuts down come back: not in the same instant.
-        if (early) await sleep(Math.random() * EARLY_SPREAD_MS, undefined, { signal }).catch(() => {});
+        if (early) await this.#clock.sleep(this.#clock.random() * EARLY_SPREAD_MS, signal);
         lastMessage = "";
       } catch (caught) {
         if (signal.aborted) break;
@@ -107,8 +126,8 @@ export class Informer<T extends { metadata: ObjectMeta }> {
         if (message !== lastMessage) this.#options.log.warn("a watch failed; listing again", { resource: this.#options.type.plural, error: message });
         lastMessage = message;
       }
-      const wait = this.#waitAfter(error, performance.now() - begun);
-      if (wait > 0) await sleep(wait, undefined, { signal }).catch(() => {});
+      const wait = this.#waitAfter(error, this.#clock.nowMs() - begun);
+      if (wait > 0) await this.#clock.sleep(wait, signal);
     }
   }
 
@@ -122,11 +141,11 @@ export class Informer<T extends { metadata: ObjectMeta }> {
     const doublings = Math.max(this.#failures, this.#shortLived) - 1;
     const backoff = Math.min(this.#options.maxBackoffMs ?? 5000, BASE_BACKOFF_MS * 2 ** Math.min(doublings, 10));
     const retryAfter = error instanceof KubeError ? (error.retryAfterMs ?? 0) : 0;
-    return Math.max(backoff * (0.5 + Math.random() / 2), retryAfter);
+    return Math.max(backoff * (0.5 + this.#clock.random() / 2), retryAfter);
   }
 
   #alive(): void {
-    this.#aliveAt = performance.now();
+    this.#aliveAt = this.#clock.nowMs();
   }
 
   async #relist(): Promise<void> {
@@ -147,8 +166,8 @@ export class Informer<T extends { metadata: ObjectMeta }> {
     const { client, type, namespace, labelSelector, fieldSelector } = this.#options;
     const watchSeconds = this.#options.watchSeconds ?? 45;
     // Spread, so that a thousand nodes do not come back in the same second.
-    const timeoutSeconds = Math.max(1, Math.round(watchSeconds * (0.8 + Math.random() / 5)));
-    const begun = performance.now();
+    const timeoutSeconds = Math.max(1, Math.round(watchSeconds * (0.8 + this.#clock.random() / 5)));
+    const begun = this.#clock.nowMs();
     await client.watch(type, {
       namespace,
       labelSelector,
@@ -164,7 +183,7 @@ export class Informer<T extends { metadata: ObjectMeta }> {
       onEvent: (event) => this.#onEvent(event),
     });
     this.#alive();
-    return performance.now() - begun < timeoutSeconds * 1000 - 500;
+    return this.#clock.nowMs() - begun < timeoutSeconds * 1000 - 500;
   }
 
   #onEvent(event: WatchEvent<T>): void {

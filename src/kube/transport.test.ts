@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { after, before, beforeEach, describe, test } from "node:test";
+import { after, before, beforeEach, describe, test, type TestContext } from "node:test";
 import type { MeshStorVolume } from "../api/volume.ts";
 import { createKubeClient, type KubeClient, type KubeError } from "./client.ts";
 import { VOLUMES } from "./resources.ts";
-import { answer, failure, FakeServer, refuse } from "./testing/fake-server.ts";
+import { answer, failure, FakeServer, type Play, refuse } from "./testing/fake-server.ts";
 
 const volume = (name: string, resourceVersion?: string) =>
   ({ apiVersion: "csi.meshstor.io/v1alpha1", kind: "MeshStorVolume", metadata: { name, ...(resourceVersion && { resourceVersion }) }, spec: {} }) as unknown as MeshStorVolume;
@@ -35,6 +35,21 @@ after(async () => {
   client.close();
   await server.stop();
 });
+
+/** The failure of a request whose time is over once the server has it; nobody waits for that time. */
+async function timeout(t: TestContext, call: (timeoutMs: number) => Promise<unknown>, play: Play = () => {}): Promise<KubeError> {
+  const asked = Promise.withResolvers<void>();
+  server.script.push((...exchange) => {
+    play(...exchange);
+    asked.resolve();
+  });
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const failed = failure(call(1_000));
+  await asked.promise;
+  t.mock.timers.tick(1_000);
+  t.mock.timers.reset();
+  return failed;
+}
 
 describe("failures", () => {
   test("401: once more with the token read anew, a write too; then it is an error", async () => {
@@ -94,12 +109,8 @@ describe("failures", () => {
     assert.equal((await failure(client.replace(VOLUMES, volume("v", "1")))).ambiguous, false);
   });
 
-  test("no answer in time", async () => {
-    server.script.push(
-      () => {},
-      () => {},
-    );
-    assert.deepEqual(facts(await failure(client.get(VOLUMES, "v", { timeoutMs: 60 }))), {
+  test("no answer in time", async (t) => {
+    assert.deepEqual(facts(await timeout(t, (timeoutMs) => client.get(VOLUMES, "v", { timeoutMs }))), {
       status: 0,
       reason: "Timeout",
       ambiguous: false,
@@ -108,7 +119,7 @@ describe("failures", () => {
       isAlreadyExists: false,
       isUnavailable: true,
     });
-    assert.deepEqual(facts(await failure(client.replaceStatus(VOLUMES, volume("v", "1"), { timeoutMs: 60 }))), {
+    assert.deepEqual(facts(await timeout(t, (timeoutMs) => client.replaceStatus(VOLUMES, volume("v", "1"), { timeoutMs }))), {
       status: 0,
       reason: "Timeout",
       ambiguous: true,
@@ -119,9 +130,9 @@ describe("failures", () => {
     });
   });
 
-  test("an answer that begins and never ends", async () => {
-    server.script.push((response) => void response.writeHead(200).write('{"a":'));
-    assert.equal((await failure(client.get(VOLUMES, "v", { timeoutMs: 60 }))).reason, "Timeout");
+  test("an answer that begins and never ends", async (t) => {
+    const begins: Play = (response) => void response.writeHead(200).write('{"a":');
+    assert.equal((await timeout(t, (timeoutMs) => client.get(VOLUMES, "v", { timeoutMs }), begins)).reason, "Timeout");
   });
 
   test("a connection lost in the middle of an answer", async () => {
@@ -173,10 +184,9 @@ describe("failures", () => {
   });
 
   test("cancelled before and during", async () => {
-    server.script.push(() => {});
     assert.equal((await failure(client.get(VOLUMES, "v", { signal: AbortSignal.abort() }))).reason, "Cancelled");
     const later = new AbortController();
-    setTimeout(() => later.abort(), 30);
+    server.script.push(() => later.abort());
     const error = await failure(client.create(VOLUMES, volume("v"), { signal: later.signal }));
     assert.deepEqual([error.reason, error.ambiguous], ["Cancelled", true]);
   });

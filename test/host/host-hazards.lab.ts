@@ -1,6 +1,6 @@
 /**
  * The host layer where it is dangerous: exports cut under load and over a hung drive, host tools that would assemble our arrays, mkfs killed in the middle.
- * @minutes 15 @byname (not in the default set yet: not seen to pass beside other labs)
+ * @minutes 15
  */
 import assert from "node:assert/strict";
 import { after, before, test as nodeTest } from "node:test";

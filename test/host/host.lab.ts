@@ -253,7 +253,12 @@ async function mount(): Promise<void> {
 }
 
 test("volume device, filesystem and mount", async () => {
+  // A node of this name that an earlier device left behind, of another number by now.
+  await n1.guest.sh(`mknod /dev/mapper/${DEVICE} b 253 99`);
   await volumeUp();
+  const numbers = `stat -Lc %Hr:%Lr /dev/mapper/${DEVICE}; cat /sys/block/${(await n1.observe()).volumeDevices[0]!.device}/dev`;
+  const [named, kernels] = (await n1.guest.sh(numbers)).split("\n");
+  assert.equal(named, kernels);
   const make: HostAction = { kind: "MakeFilesystem", device: DEVICE, fsType: "xfs", uuid: FS_UUID, sectorSize: 512, stripes: 1 };
   await n1.apply(make, make);
   await mount();
@@ -412,18 +417,27 @@ test("it is rebuilt in full instead", async () => {
   await sameContent();
 });
 
+/** Opens the third member's window; returns the action that adds it. */
+async function openThird(): Promise<HostAction> {
+  const { device } = await partition(n1, THIRD);
+  await n1.apply({ kind: "ZeroPartition", partitionUUID: THIRD, device }, { kind: "OpenWindow", partitionUUID: THIRD, epoch: 1, below: device, sizeBytes: WINDOW });
+  const s = await n1.observe();
+  return { kind: "AddMember", device: array(s), partitionUUID: THIRD, window: window(s, THIRD), growTo: 3, local: true };
+}
+
 test("write-mostly is set and cleared; a third slot is added, filled and shrunk away (E21)", async () => {
   let s = await n1.observe();
   await n1.apply({ kind: "SetWriteMostly", device: array(s), window: window(s, REMOTE), writeMostly: false });
   assert.deepEqual(flagsOf(await n1.observe(), REMOTE), ["in_sync"]);
+  // Sectors of 4096 bytes below an array of 512 are refused: MD would raise the array's below a mounted filesystem.
   await makePartition(n1, THIRD, 1);
-  const third = await partition(n1, THIRD);
-  await n1.apply(
-    { kind: "ZeroPartition", partitionUUID: THIRD, device: third.device },
-    { kind: "OpenWindow", partitionUUID: THIRD, epoch: 1, below: third.device, sizeBytes: WINDOW },
-  );
-  s = await n1.observe();
-  const add: HostAction = { kind: "AddMember", device: array(s), partitionUUID: THIRD, window: window(s, THIRD), growTo: 3, local: true };
+  const larger = await openThird();
+  assert.equal((await n1.refused(larger)).code, "Unsafe");
+  assert.deepEqual((await n1.observe()).mirrors[0]!.members.map((m) => m.partitionUUID).toSorted(), [LOCAL, REMOTE].toSorted());
+  const { device, drive: other, number } = await partition(n1, THIRD);
+  await n1.apply({ kind: "CloseWindow", partitionUUID: THIRD }, { kind: "DeletePartition", partitionUUID: THIRD, drive: other, number, device });
+  await makePartition(n1, THIRD, 0, 1024 * MiB);
+  const add = await openThird();
   await n1.apply(add, add);
   s = await waitSync();
   assert.deepEqual([s.mirrors[0]!.raidDisks, s.mirrors[0]!.degraded, flagsOf(s, THIRD)], [3, 0, ["in_sync"]]);
@@ -443,6 +457,7 @@ test("everything is taken down, each step twice, and assembled again from the li
   let s = await n1.observe();
   await n1.apply({ kind: "UnmountStage", target: STAGE }, { kind: "UnmountStage", target: STAGE });
   await n1.apply({ kind: "RemoveVolumeDevice", name: DEVICE }, { kind: "RemoveVolumeDevice", name: DEVICE });
+  assert.equal(await n1.guest.sh(`ls /dev/mapper | grep ${DEVICE} || true`), "");
   const stop: HostAction = { kind: "StopMirror", device: array(s), clean: true };
   await n1.apply(stop, stop, { kind: "CloseWindow", partitionUUID: LOCAL }, { kind: "CloseWindow", partitionUUID: REMOTE });
   s = await n1.observe();

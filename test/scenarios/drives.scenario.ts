@@ -68,7 +68,7 @@ const GIVEN = at("nothing, given by name");
 const BLANK = at("nothing at all");
 const UNUSED = KINDS.flatMap((kind, index) => (kind.health.source.startsWith("^Usable") ? [] : [index]));
 const serial = (index: number) => `LAB-N1-${index}`;
-const object = (index: number) => `n1-lab-n1-${index}`;
+const object = (index: number) => `n1.lab-n1-${index}`;
 
 /** LVM's label: sector 1 of the drive, as `pvcreate` writes it. */
 function physicalVolume(): Buffer {
@@ -136,7 +136,7 @@ test("msnd says of every drive whether it is used, and why not", async () => {
   assert.match(await n1().sh(`sfdisk -d /dev/${(await device(GIVEN))!.status!.device}`), /^label: gpt$/m, "the drive that was given by name got its GPT");
   const rows = (await world.kubectl("get", "msnd")).split("\n");
   assert.match(rows[0]!, /^NAME +NODE +MODEL +SERIAL +SIZE +FREE +BIGGESTHOLE +SECTORSIZE +LOCAL +REMOTE +UNKNOWN +HEALTH$/);
-  assert.equal(rows.filter((r) => r.startsWith("n1-")).length, KINDS.length);
+  assert.equal(rows.filter((r) => r.startsWith("n1.")).length, KINDS.length);
 });
 
 test("placement uses the usable drives until they are full, and no other", async () => {

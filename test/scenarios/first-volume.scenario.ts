@@ -25,7 +25,7 @@ test("drives are registered with their facts", async () => {
   const facts = devices.map((d) => `${d.metadata.name} ${d.status?.device.replace(/\d+n/, "Xn")} ${d.status?.sectorSize} ${d.status?.health}`).sort();
   assert.deepEqual(
     facts,
-    ["n1", "n2", "n3"].flatMap((n) => [0, 1].map((i) => `${n}-lab-${n}-${i} nvmeXn1 512 Usable`)),
+    ["n1", "n2", "n3"].flatMap((n) => [0, 1].map((i) => `${n}.lab-${n}-${i} nvmeXn1 512 Usable`)),
   );
 });
 

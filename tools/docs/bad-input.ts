@@ -8,7 +8,7 @@ import { volumeNameFor } from "../../src/api/volume-name.ts";
 import type { ErrorCode } from "../../src/base/errors.ts";
 import { asMeshStorError, ERRORS } from "../../src/base/errors.ts";
 import { checkCapability } from "../../src/csi/capabilities.ts";
-import { checkApart, checkPath, checkSize, checkVolumeID } from "../../src/csi/checks.ts";
+import { checkApart, checkPage, checkPath, checkSize, checkVolumeID } from "../../src/csi/checks.ts";
 import { CapacityRangeSchema, VolumeCapability_AccessMode_Mode as Mode, VolumeCapabilitySchema } from "../../src/csi/gen/csi_pb.ts";
 import type { DriveTable } from "../../src/core/observed.ts";
 import { unusableReason } from "../../src/core/gpt-fit.ts";
@@ -85,7 +85,7 @@ const NAMES: Row[] = [
     attempt: () => void checkVolumeID("../x"),
   },
   { call: "DeleteVolume", input: "a volume that a node has staged", code: "VolumeInUse" },
-  { call: "ListVolumes", input: "a starting token that is not ours", code: "RecordConflict" },
+  { call: "ListVolumes", input: "a starting token that is not ours", code: "BadPageToken", attempt: () => void checkPage(0, "page 2") },
 ];
 
 const CAPABILITIES: Row[] = [

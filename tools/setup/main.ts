@@ -37,7 +37,7 @@ const GROUPS: Readonly<Record<string, readonly string[]>> = {
   guest: ["guest-root", "uml-kernel-6.12"],
   emulated: ["guest-root", "qemu", "emulated-boot-6.12"],
   lab: ["csi", "guest-root", "uml-kernel-6.12", "control-plane"],
-  test: ["csi", "guest-root", "uml-kernel-6.12", "control-plane"],
+  test: ["csi", "guest-root", "uml-kernel-6.12", "control-plane", "qemu", "debian-host"],
   all: STEPS.map((step) => step.name),
 };
 

@@ -9,6 +9,8 @@ export interface Ended {
   code: number | null;
   output: string;
   ms: number;
+  /** It had printed its last line and was ended by us. */
+  lingered?: boolean;
 }
 
 export interface CommandOptions {
@@ -17,6 +19,8 @@ export interface CommandOptions {
   onLine?: (line: string) => void;
   /** After this long the program and its group get SIGTERM, and SIGKILL some seconds later. */
   limitMs?: number;
+  /** A program that has printed a line that begins so, and is still there `ms` later, is ended and has `lingered`. */
+  lastLine?: { begins: string; ms: number };
 }
 
 /** Time between SIGTERM and SIGKILL: a lab takes its guests down in it. */
@@ -34,7 +38,16 @@ export function runCommand(argv: readonly string[], options: CommandOptions = {}
     const group = child.pid;
     if (group !== undefined) running.add(group);
     const chunks: string[] = [];
-    const take = lineSplitter(options.onLine);
+    let lingered = false;
+    let linger: NodeJS.Timeout | undefined;
+    const take = lineSplitter((line) => {
+      options.onLine?.(line);
+      if (options.lastLine === undefined || linger || !line.startsWith(options.lastLine.begins)) return;
+      linger = setTimeout(() => {
+        lingered = true;
+        if (group !== undefined) signalGroup(group, "SIGKILL");
+      }, options.lastLine.ms);
+    });
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding("utf8");
       stream.on("data", (text: string) => {
@@ -45,8 +58,9 @@ export function runCommand(argv: readonly string[], options: CommandOptions = {}
     const limit = options.limitMs === undefined ? undefined : setTimeout(() => chunks.push(endGroup(group, options.limitMs!)), options.limitMs);
     const end = (code: number | null) => {
       clearTimeout(limit);
+      clearTimeout(linger);
       if (group !== undefined) running.delete(group);
-      done({ code, output: chunks.join(""), ms: performance.now() - started });
+      done({ code, output: chunks.join(""), ms: performance.now() - started, ...(lingered ? { lingered } : {}) });
     };
     child.on("error", (error) => {
       chunks.push(`cannot run ${program}: ${error.message}\n`);
@@ -82,11 +96,11 @@ function signalGroup(group: number, signal: NodeJS.Signals): void {
   }
 }
 
-function lineSplitter(onLine: ((line: string) => void) | undefined): (text: string) => void {
+function lineSplitter(onLine: (line: string) => void): (text: string) => void {
   let rest = "";
   return (text) => {
     const lines = (rest + text).split("\n");
     rest = lines.pop() ?? "";
-    if (onLine) for (const line of lines) onLine(line);
+    for (const line of lines) onLine(line);
   };
 }

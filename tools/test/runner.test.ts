@@ -85,3 +85,21 @@ test("a program that takes too long is ended with all it started", async () => {
   const ended = await runNode(["-e", code], { limitMs: 1_500, onLine: (line) => lines.push(line) });
   assert.deepEqual({ lines, within: ended.ms < 15_000, said: /ended by the runner/.test(ended.output) }, { lines: ["begun"], within: true, said: true });
 });
+
+test("a program that said its last line and does not exit is ended; its counts hold", async () => {
+  const hangs = (text: string) =>
+    runNode(["-e", `console.log(${JSON.stringify(text)}); setInterval(() => {}, 1000)`], { limitMs: 60_000, lastLine: { begins: "ℹ duration_ms ", ms: 50 } });
+  const scenario = readScenario("test/scenarios/x.scenario.ts", "/** X. */");
+  const judged = async (pass: number, fail: number) => {
+    const ended = await hangs(`ℹ pass ${pass}\nℹ fail ${fail}\nℹ duration_ms 5`);
+    const { passed, failed } = judge(scenario, ended);
+    return [ended.lingered, passed, failed];
+  };
+  assert.deepEqual(
+    [await judged(3, 0), await judged(2, 1)],
+    [
+      [true, 3, 0],
+      [true, 2, 1],
+    ],
+  );
+});

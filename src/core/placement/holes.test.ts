@@ -46,9 +46,10 @@ test("the biggest fit fits, and one MiB more does not", () => {
 test("many promises on a fragmented drive are answered in bounded time", () => {
   const holes = Array.from({ length: 32 }, (_, i) => (20 + i) * MiB);
   const promised = Array.from({ length: 60 }, (_, i) => (13 + (i % 5)) * MiB);
-  const started = performance.now();
+  const before = process.cpuUsage();
   biggestFit(holes, promised);
-  assert.ok(performance.now() - started < 3000);
+  const { user, system } = process.cpuUsage(before);
+  assert.ok((user + system) / 1000 < 3000, "milliseconds of CPU, which a busy machine does not lengthen");
 });
 
 test("what stays of the tightest hole", () => {

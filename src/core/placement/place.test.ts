@@ -7,7 +7,7 @@ import { GiB, MiB } from "../../base/units.ts";
 import { capacityOf } from "./capacity.ts";
 import { fits } from "./holes.ts";
 import { place } from "./place.ts";
-import { mirrorSizeBytes, partitionSizeBytes } from "./sizes.ts";
+import { partitionSize } from "../sizes.ts";
 import type { CandidateDrive, CandidateNode, Cluster, PlacementRequest, Reservation } from "./types.ts";
 
 function drive(nodeName: string, id: string, holes: number[], change: Partial<CandidateDrive["status"]> = {}): CandidateDrive {
@@ -37,7 +37,7 @@ const node = (name: string, change: Partial<CandidateNode> = {}): CandidateNode 
 const request = (change: Partial<PlacementRequest> = {}): PlacementRequest => ({
   copies: 2,
   drivesPerCopy: 1,
-  mirrorSizeBytes: GiB,
+  partitionBytes: GiB + PARTITION_OVERHEAD,
   excludeNodes: new Map(),
   excludeDrives: [],
   preferredNodes: [],
@@ -104,7 +104,7 @@ test("all members have one sector size: 4096 where possible, else 512, never mix
 });
 
 test("more copies than nodes, or stripes wider than any node: NotEnoughNodes; a size beyond every drive: NoCapacity", () => {
-  const codes = [request({ copies: 4 }), request({ drivesPerCopy: 3 }), request({ mirrorSizeBytes: 21 * GiB })].map((r) => {
+  const codes = [request({ copies: 4 }), request({ drivesPerCopy: 3 }), request({ partitionBytes: 21 * GiB })].map((r) => {
     const placement = place(three(), r);
     return placement.ok ? "ok" : placement.code;
   });
@@ -187,7 +187,7 @@ const clusters: fc.Arbitrary<Cluster> = fc
   });
 const requests = fc
   .record({ copies: fc.integer({ min: 1, max: 3 }), drivesPerCopy: fc.integer({ min: 1, max: 3 }), size: fc.integer({ min: 1, max: 9 }), seed: fc.string({ maxLength: 3 }) })
-  .map(({ size, ...rest }) => request({ ...rest, mirrorSizeBytes: size * 100 * MiB - PARTITION_OVERHEAD, spread: ["zone"] }));
+  .map(({ size, ...rest }) => request({ ...rest, partitionBytes: size * 100 * MiB, spread: ["zone"] }));
 
 test("never two copies on a node, never two mirrors of a copy on a drive, never more than the holes hold", () => {
   fc.assert(
@@ -207,7 +207,7 @@ test("never two copies on a node, never two mirrors of a copy on a drive, never 
           assert.ok(
             fits(
               found.status.holes.map((h) => h.sizeBytes),
-              [...promised, partitionSizeBytes(wish.mirrorSizeBytes)],
+              [...promised, wish.partitionBytes],
             ),
           );
         }
@@ -233,7 +233,7 @@ test("the biggest volume that capacity names can be placed, and one bigger by a 
   fc.assert(
     fc.property(clusters, requests, (cluster, wish) => {
       const { biggestVolumeBytes, availableBytes } = capacityOf(cluster, wish);
-      const at = (bytes: number) => place(cluster, { ...wish, mirrorSizeBytes: mirrorSizeBytes(bytes, wish.drivesPerCopy) }).ok;
+      const at = (bytes: number) => place(cluster, { ...wish, partitionBytes: partitionSize({ ...wish, capacityBytes: bytes }) }).ok;
       if (biggestVolumeBytes > 0) assert.equal(at(biggestVolumeBytes), true);
       assert.equal(at(biggestVolumeBytes + wish.drivesPerCopy * MiB), false);
       assert.ok(availableBytes >= biggestVolumeBytes);
@@ -247,9 +247,4 @@ test("capacity within a node is what a volume with a copy there can have", () =>
   assert.deepEqual(capacityOf(full, request(), ["a"]), { availableBytes: 0, biggestVolumeBytes: 0 });
   assert.deepEqual(capacityOf(full, request(), ["b"]), { availableBytes: 30 * GiB, biggestVolumeBytes: 20 * GiB - PARTITION_OVERHEAD });
   assert.deepEqual(capacityOf(full, request()), { availableBytes: 30 * GiB, biggestVolumeBytes: 20 * GiB - PARTITION_OVERHEAD });
-});
-
-test("a member's partition is its share in whole MiB and the overhead", () => {
-  assert.equal(mirrorSizeBytes(GiB + MiB, 2), 513 * MiB);
-  assert.equal(partitionSizeBytes(512 * MiB), 512 * MiB + PARTITION_OVERHEAD);
 });

@@ -4,7 +4,7 @@
  */
 import { type DriveView, drivesOf, judgeDrive, judgeNode, type MemberNeed } from "./filters.ts";
 import { scoreDrive, tieBreak } from "./score.ts";
-import { exactSize, partitionSizeBytes } from "./sizes.ts";
+import { exactSize } from "./sizes.ts";
 import type { CandidateNode, Cluster, NodeRefusal, PlacedCopy, Placement, PlacementRequest, PlacementWish } from "./types.ts";
 
 /** Sector sizes that are tried when none is asked for, the better one first. */
@@ -55,7 +55,7 @@ export function place(cluster: Cluster, request: PlacementRequest): Placement {
 }
 
 function judgeAll(cluster: Cluster, request: PlacementRequest, sectorSize: number): Attempt {
-  const need = { sectorSize, partitionBytes: partitionSizeBytes(request.mirrorSizeBytes) };
+  const need = { sectorSize, partitionBytes: request.partitionBytes };
   const verdicts = cluster.nodes.map((node) => judge(cluster, node, need, request));
   return {
     sectorSize,
@@ -152,7 +152,7 @@ function refusal(attempts: Attempt[], request: PlacementRequest): Placement {
   const refused = nearest?.refused ?? [];
   const code = wouldDo < request.copies ? "NotEnoughNodes" : "NoCapacity";
   const found = nearest?.candidates.length ?? 0;
-  const size = exactSize(partitionSizeBytes(request.mirrorSizeBytes));
+  const size = exactSize(request.partitionBytes);
   const drives = request.drivesPerCopy === 1 ? `a drive with ${size} free in one piece` : `${request.drivesPerCopy} drives with ${size} free in one piece each`;
   const nodes = request.copies === 1 ? "1 node" : `${request.copies} nodes`;
   const named = refused.slice(0, MOST_NODES_NAMED).map((r) => `node ${r.node} ${r.why}`);

@@ -46,8 +46,8 @@ export interface PlacementWish {
 }
 
 export interface PlacementRequest extends PlacementWish {
-  /** Size of the volume inside one mirror (sizes.ts). */
-  mirrorSizeBytes: number;
+  /** Size of the partition that carries one member. */
+  partitionBytes: number;
   /** Nodes that get a copy before all others if they can hold one, in this order. */
   preferredNodes: readonly string[];
   /** Nodes that go before the rest where nothing of the above decides. */

@@ -5,7 +5,7 @@ import { GiB } from "../../base/units.ts";
 import { boundsOf } from "../bounds.ts";
 import type { DriveTable, HostSnapshot } from "../observed.ts";
 import type { Intent, PlanInput } from "../plan.ts";
-import { mirrorSize } from "../sizes.ts";
+import { partitionSize } from "../sizes.ts";
 import type { RecordContext } from "../record.ts";
 import { EMPTY_SESSION } from "../session.ts";
 
@@ -71,7 +71,7 @@ export function volume(status: VolumeStatus, change: Partial<MeshStorVolume["spe
 
 /** Size of a member's partition of this volume. */
 export function memberBytes(v: MeshStorVolume): number {
-  return mirrorSize(v.spec) + PARTITION_OVERHEAD;
+  return partitionSize(v.spec);
 }
 
 export function emptyHost(node: string, boot = 1): HostSnapshot {

@@ -5,7 +5,7 @@ import { LABEL_AREA } from "../../base/layout.ts";
 import { MeshStorError } from "../../base/errors.ts";
 import { dmByName, numberOf, sizeOf, sysBlock } from "../block.ts";
 import { failure, run, runOk } from "../exec.ts";
-import { exists, poll, readAttribute } from "../files.ts";
+import { nodeNumber, poll, readAttribute, removeLink, ROOTS } from "../files.ts";
 import { assertPartition } from "../gpt/identity.ts";
 import { assertUnused } from "../nvmet/use.ts";
 import { sameTable, volumeTable, windowTable } from "./table.ts";
@@ -66,29 +66,43 @@ async function create(name: string, uuid: string, table: string, prove: () => Pr
     const found = (await readAttribute(`${sysBlock(existing)}/dm/uuid`)) ?? "";
     if (found !== uuid) throw new MeshStorError("Unsafe", `device ${name} exists as '${found}', wanted '${uuid}'`);
     const live = await runOk(["dmsetup", "table", name], { deadlineMs: DEADLINE_MS });
-    if (sameTable(live, table)) return awaitNode(name);
+    if (sameTable(live, table)) return void (await dmNode(name));
     if (live.trim() !== "") throw new MeshStorError("Unsafe", `device ${name} has the table '${live.trim()}', wanted '${table}'`);
     await remove(name, uuid);
   }
   await prove();
   await runOk(["dmsetup", "create", name, `--uuid=${uuid}`, ...NO_UDEV, `--table=${table}`], { deadlineMs: DEADLINE_MS });
-  await awaitNode(name);
+  await dmNode(name);
 }
 
-async function awaitNode(name: string): Promise<void> {
-  const path = `/dev/mapper/${name}`;
-  if (await exists(path)) return;
+/**
+ * Path of a device's node, proven to be this device's. A node under /dev/mapper outlives its device
+ * where neither dmsetup nor udev removes it, and the number may be another volume's by now: one that
+ * is wrong is made anew, and nothing is ever opened by a name that was not compared (I9).
+ */
+export async function dmNode(name: string): Promise<string> {
+  const path = `${ROOTS.dev}/mapper/${name}`;
+  const isRight = async () => {
+    const device = await dmByName(name);
+    if (device === null) throw new MeshStorError("CommandFailed", `device ${name} is not there`);
+    const number = await numberOf(device);
+    return number !== null && (await nodeNumber(path)) === number;
+  };
+  if (await isRight()) return path;
+  await removeLink(path);
   await runOk(["dmsetup", "mknodes", name], { deadlineMs: DEADLINE_MS });
-  if (!(await poll(5_000, 50, async () => ((await exists(path)) ? true : null)))) throw new MeshStorError("CommandFailed", `${path} did not appear`);
+  if (!(await poll(5_000, 50, async () => ((await isRight()) ? true : null)))) throw new MeshStorError("CommandFailed", `${path} did not appear`);
+  return path;
 }
 
 /** Removes a device of ours and proves that it is gone; gone already is success (I8). */
 async function remove(name: string, uuidPrefix: string): Promise<void> {
+  const path = `${ROOTS.dev}/mapper/${name}`;
   const device = await dmByName(name);
-  if (device === null) return;
+  if (device === null) return removeLink(path);
   const uuid = (await readAttribute(`${sysBlock(device)}/dm/uuid`)) ?? "";
   if (!uuid.startsWith(uuidPrefix)) throw new MeshStorError("ForeignContent", `device ${name} is '${uuid}', not ours`);
   const result = await run(["dmsetup", "remove", "--retry", ...NO_UDEV, name], { deadlineMs: DEADLINE_MS, lane: name, releases: true });
-  if ((await dmByName(name)) === null) return;
+  if ((await dmByName(name)) === null) return removeLink(path);
   throw failure(result) ?? new MeshStorError("CommandFailed", `device ${name} is still there after dmsetup remove`);
 }

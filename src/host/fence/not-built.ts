@@ -1,4 +1,4 @@
-/** Adapters that are designed (decision 0009) and not there yet: they refuse, so nothing that builds on them goes on. */
+/** Adapters that are designed (decision 0011) and not there yet: they refuse, so nothing that builds on them goes on. */
 import type { HostAction } from "../../core/action.ts";
 import { MeshStorError } from "../../base/errors.ts";
 

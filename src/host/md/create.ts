@@ -3,11 +3,11 @@ import type { HostAction } from "../../core/action.ts";
 import { MeshStorError } from "../../base/errors.ts";
 import { LABEL_AREA, MD_DATA_OFFSET } from "../../base/layout.ts";
 import { node, sizeOf, windowOf } from "../block.ts";
-import { isZero, readDirect } from "../direct-io.ts";
+import { BLOCK, isZero, readDirect, writeDirect } from "../direct-io.ts";
 import { assembleOn, setWriteMostly } from "./assemble.ts";
 import { clearLogicalBlockSize, readSuperblock } from "./raw.ts";
 import { parseSuperblock } from "./superblock.ts";
-import { arrayByUUID, arrayDevice } from "./sysfs.ts";
+import { arrayByUUID, arrayDevice, readLogicalBlockSize } from "./sysfs.ts";
 import { mdadm, mdadmUUID, newPath } from "./tool.ts";
 import { checkArray, checkMember, checkSectors, runningArray } from "./verify.ts";
 import { orStop, stopArray } from "./stop.ts";
@@ -23,16 +23,17 @@ export async function createMirror(action: CreateMirror): Promise<void> {
   const members = [...action.members].sort((a, b) => Number(b.local) - Number(a.local));
   const windows = await Promise.all(members.map(async (m) => ({ ...m, device: await windowOf(m.partitionUUID) })));
   const running = await arrayByUUID(action.arrayUUID);
-  if (running) return verify(running, action, windows);
-  await checkSectors(
-    windows[0]!.device,
-    windows.map((w) => w.device),
-  );
-  for (const w of windows) await assertBlank(w.device, action.arrayUUID, action.sizeBytes);
+  const names = windows.map((w) => w.device);
+  if (running) {
+    await dropLogicalBlockSize(running, action.arrayUUID, names);
+    return verify(running, action, windows);
+  }
+  await checkSectors(names[0]!, names);
+  for (const name of names) await assertBlank(name, action.arrayUUID, action.sizeBytes);
   const device = arrayDevice(action.arrayUUID);
   await mdadm(createArguments(device, action, windows), { deadlineMs: 60_000 });
   await orStop(device, async () => {
-    await dropLogicalBlockSize(device, action.arrayUUID, windows);
+    await dropLogicalBlockSize(device, action.arrayUUID, names);
     await verify(device, action, windows);
   });
 }
@@ -75,17 +76,18 @@ async function assertBlank(window: string, arrayUUID: string, sizeBytes: number)
   throw new MeshStorError("ForeignContent", `window ${window} is not blank and not of array ${arrayUUID}`);
 }
 
-/** E24: the array must assemble on every supported kernel, also on those before 6.19. */
-async function dropLogicalBlockSize(device: string, arrayUUID: string, windows: { device: string; local: boolean }[]): Promise<void> {
-  const first = await readSuperblock(windows[0]!.device);
-  if (first.ok && first.superblock.logicalBlockSize === 0) return;
+/**
+ * E24: the array must assemble on every supported kernel, also on those before 6.19. Later ones give a new array a logical
+ * block size and put it into the superblocks when they first write them, not when the array starts. So the kernel is made
+ * to write them now: zeroes onto the zeroes of an array through which nothing was ever written (events 0).
+ */
+async function dropLogicalBlockSize(device: string, arrayUUID: string, windows: readonly string[]): Promise<void> {
+  if ((await readLogicalBlockSize(device)) === 0) return;
+  const first = await readSuperblock(windows[0]!);
+  if (first.ok && first.superblock.events === 0n) await writeDirect(node(device), 0, Buffer.alloc(BLOCK));
   await stopArray(device);
-  for (const w of windows) await clearLogicalBlockSize(w.device);
-  await assembleOn(
-    device,
-    arrayUUID,
-    windows.map((w) => w.device),
-  );
+  for (const window of windows) await clearLogicalBlockSize(window);
+  await assembleOn(arrayDevice(arrayUUID), arrayUUID, windows);
 }
 
 async function verify(device: string, action: CreateMirror, windows: { device: string; local: boolean }[]): Promise<void> {

@@ -54,6 +54,11 @@ export async function readArray(device: string): Promise<ArrayState | null> {
   return { arrayUUID: uuid ?? "", arrayState, raidDisks: Number(raidDisks), syncAction: syncAction ?? "idle", hasBitmap, members };
 }
 
+/** What the kernel writes into the array's superblocks as its logical block size; 0 is nothing, also where it knows no such field (up to 6.18, E24). */
+export async function readLogicalBlockSize(device: string): Promise<number> {
+  return Number((await readAttribute(md(device, "logical_block_size"))) ?? 0);
+}
+
 /** One member; null if it has just left. */
 export async function readMember(array: string, device: string): Promise<MemberState | null> {
   const [state, slot] = await Promise.all([readAttribute(md(array, `dev-${device}/state`)), readAttribute(md(array, `dev-${device}/slot`))]);

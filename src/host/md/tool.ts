@@ -3,6 +3,7 @@ import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { asMeshStorError, MeshStorError } from "../../base/errors.ts";
 import { runOk } from "../exec.ts";
+import { readAttribute, ROOTS, writeAttribute } from "../files.ts";
 
 const CONFIG = "/run/meshstor/mdadm.conf";
 /** I1: no bad-block log. `names=yes`: an array at /dev/md/X is called md_X by the kernel. `AUTO -all`: nothing is ever assembled for being found (I3). mdadm.conf(5). */
@@ -39,6 +40,17 @@ async function place(path: string, text: string): Promise<void> {
   }
 }
 
+/**
+ * How newer kernels take a stopped array's device away (6.12 knows no such choice). The old way, Y, a named array's stays
+ * for ever (seen on 7.2), and the next time mdadm gives the array a number, which no udev rule of ours knows; the new way,
+ * N, mdadm before 4.5 cannot assemble. So: N to stop, Y for everything else.
+ */
+async function setRemoval(way: "Y" | "N"): Promise<void> {
+  const parameter = `${ROOTS.sys}/module/md_mod/parameters/legacy_async_del_gendisk`;
+  const now = await readAttribute(parameter);
+  if (now !== null && now !== way) await writeAttribute(parameter, way);
+}
+
 /** Options common to all calls. MDADM_NO_UDEV: nodes come from devtmpfs; udev may not run where we do (mdadm(8)). */
 interface MdadmOptions {
   deadlineMs?: number;
@@ -50,9 +62,15 @@ interface MdadmOptions {
 export async function mdadm(args: readonly string[], options: MdadmOptions = {}): Promise<string> {
   const { deadlineMs = 30_000, ...rest } = options;
   await ensureConfig();
+  const stops = args[0] === "--stop";
+  await setRemoval(stops ? "N" : "Y");
   // The other modes refuse the option.
   const configured = args[0] === "--create" || args[0] === "--assemble";
-  return runOk(["mdadm", ...args, ...(configured ? [`--config=${CONFIG}`] : [])], { deadlineMs, env: { MDADM_NO_UDEV: "1" }, ...rest });
+  try {
+    return await runOk(["mdadm", ...args, ...(configured ? [`--config=${CONFIG}`] : [])], { deadlineMs, env: { MDADM_NO_UDEV: "1" }, ...rest });
+  } finally {
+    if (stops) await setRemoval("Y");
+  }
 }
 
 /** A UUID as mdadm writes it: four groups of eight hex digits, in the order of the bytes. */

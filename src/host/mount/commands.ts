@@ -3,6 +3,7 @@ import { mkdir, rmdir } from "node:fs/promises";
 import type { HostAction } from "../../core/action.ts";
 import { MeshStorError } from "../../base/errors.ts";
 import { dmByName, numberOf } from "../block.ts";
+import { dmNode } from "../dm/devices.ts";
 import { failure, run, runOk } from "../exec.ts";
 import { readText, ROOTS } from "../files.ts";
 import type { MountEntry } from "./mountinfo.ts";
@@ -26,7 +27,7 @@ export async function mountStage(action: Action<"MountStage">): Promise<void> {
   if (await mountedFrom(action.target, number)) return;
   await mkdir(action.target, { recursive: true });
   const options = [...action.options, action.readOnly ? "ro" : "rw"].join(",");
-  await runOk(["mount", "-t", action.fsType, "-o", options, `/dev/mapper/${action.device}`, action.target], { deadlineMs: DEADLINE_MS, lane: action.device });
+  await runOk(["mount", "-t", action.fsType, "-o", options, await dmNode(action.device), action.target], { deadlineMs: DEADLINE_MS, lane: action.device });
   if (!(await mountedFrom(action.target, number))) throw new MeshStorError("CommandFailed", `${action.target} is not mounted after mount(8) succeeded`);
 }
 

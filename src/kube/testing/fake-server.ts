@@ -99,8 +99,8 @@ export function keepingLogger(): Logger & { lines: { level: string; msg: string;
   return logger;
 }
 
-/** Waits until the condition holds; fails with its words after five seconds. */
-export async function until(what: string, condition: () => boolean, timeoutMs = 5000): Promise<void> {
+/** Waits until the condition holds; fails with its words after half a minute, which no machine is too busy for. */
+export async function until(what: string, condition: () => boolean, timeoutMs = 30_000): Promise<void> {
   const start = performance.now();
   while (!condition()) {
     if (performance.now() - start > timeoutMs) throw new Error(`never came: ${what}`);

@@ -1,0 +1,11 @@
+/** A port for a control plane on loopback, for tests. */
+import { createServer, type AddressInfo } from "node:net";
+
+/** A TCP port of loopback that nobody uses now. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((done) => server.close(done));
+  return port;
+}
