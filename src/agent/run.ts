@@ -7,7 +7,6 @@ import { NAMESPACE, nodeLeaseName, VOLUME_TOPOLOGY_KEY } from "../api/names.ts";
 import type { MeshStorNodeDevice } from "../api/node-device.ts";
 import type { MeshStorVolume } from "../api/volume.ts";
 import type { Logger } from "../base/log.ts";
-import { boundsOf } from "../core/bounds.ts";
 import type { HostSnapshot } from "../core/observed.ts";
 import type { NodePort } from "../csi/node-port.ts";
 import type { KubeConfig } from "../kube/config.ts";
@@ -23,6 +22,7 @@ import { LossWatch } from "./loss-watch.ts";
 import type { HostPort, StepHook } from "./ports.ts";
 import { Reporter } from "./report.ts";
 import { Snapshots } from "./snapshots.ts";
+import { noTakeover } from "./takeover.ts";
 import { concerns, TICK_MS, Volumes } from "./volumes.ts";
 
 /** Volumes that one node can have assembled at once; MD minors and NVMe controllers set the order of magnitude. */
@@ -64,8 +64,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
       hook: options.hook,
       log,
       me,
-      // Nobody is judged, and nothing is promised, until the observation of nodes and the guard are there.
-      takeover: { peers: () => null, bounds: boundsOf(), promiseMs: null, unattended: () => false },
+      takeover: noTakeover(),
       cached: (name) => informer.get(name),
       tables: () => inventory.tables(),
       tableChanged: (drive) => inventory.changed(drive),

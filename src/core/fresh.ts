@@ -1,4 +1,5 @@
 /** Can an owner prove that it still is the owner (I10)? Which members count, and which of them answer. Pure. */
+import type { PlanInput } from "./plan-types.ts";
 import { lossKey } from "./session.ts";
 import type { Session } from "./session.ts";
 import type { MemberView, VolumeView } from "./view.ts";
@@ -25,4 +26,9 @@ export function isProven(view: VolumeView, session: Session): boolean {
 /** NQN that stands for a counted member in its guard; one without a connection can never be live. */
 export function watchedNQN(m: MemberView): string {
   return m.connection?.nqn ?? `none:${m.uuid}`;
+}
+
+/** True if the guard watches this member; before that it is not recorded in sync (I10, Z16). */
+export function isGuarded(view: VolumeView, m: MemberView, input: PlanInput): boolean {
+  return m.local || input.promiseMs === null || view.device === null || (view.device.guarded ?? []).includes(watchedNQN(m));
 }

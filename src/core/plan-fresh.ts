@@ -23,11 +23,6 @@ export function planFresh(view: VolumeView, input: PlanInput): Plan {
   return reason === null ? act(resumeAction(view, device, input)) : wait(reason);
 }
 
-/** True if the guard watches this member; before that it is not recorded in sync (I10, Z16). */
-export function isGuarded(view: VolumeView, m: MemberView, input: PlanInput): boolean {
-  return m.local || input.promiseMs === null || view.device === null || (view.device.guarded ?? []).includes(watchedNQN(m));
-}
-
 function planGuard(view: VolumeView, device: VolumeDevice, input: PlanInput): Action | null {
   if (input.promiseMs === null) return null;
   const counted = countedMembers(view, input.session);

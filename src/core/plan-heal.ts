@@ -6,7 +6,7 @@ import type { Action } from "./action.ts";
 import { localCopy } from "./local-copy.ts";
 import type { Plan, PlanInput } from "./plan-types.ts";
 import { act, NOTHING, wait } from "./plan-types.ts";
-import { isGuarded } from "./plan-fresh.ts";
+import { isGuarded } from "./fresh.ts";
 import { connectAction, openWindow } from "./plan-start.ts";
 import { hasJob } from "./session.ts";
 import { slotsOf } from "./sizes.ts";

@@ -5,6 +5,7 @@
 import { exportNQN, volumeDeviceName } from "../api/names.ts";
 import { LABEL_AREA, PARTITION_OVERHEAD } from "../base/layout.ts";
 import type { Action } from "./action.ts";
+import { countedMembers, isGuarded } from "./fresh.ts";
 import { judge } from "./judge.ts";
 import type { Plan, PlanInput } from "./plan-types.ts";
 import { planClaim } from "./plan-takeover.ts";
@@ -194,6 +195,8 @@ function planMount(view: VolumeView, input: PlanInput): Plan {
     });
   }
   const { stagingPath, mountFlags, readOnly } = input.intent;
+  // Z16: whoever is served from here on is served under the promise, also while this program is down.
+  if (!countedMembers(view, input.session).every((m) => isGuarded(view, m, input))) return wait(`the guard of volume ${view.name} is armed first (I10)`);
   if (view.device.suspended || view.device.suspending) return wait(`volume ${view.name} is suspended (I10)`);
   if (view.mounts.some((m) => m.target === stagingPath)) return { ...NOTHING, done: true };
   return act({ kind: "MountStage", device, target: stagingPath, fsType: "xfs", options: [...mountFlags], readOnly, why: "staged for this node's pods" });

@@ -49,9 +49,19 @@ function runsCurrent(w: World, n: NodeState, array: ArrayState): boolean {
 /** I10: whoever could read here now reads nothing older than what the newest epoch serves. */
 function checkFresh(w: World, n: NodeState): void {
   if (!hasUsers(n) || n.volumeDevice?.suspended) return;
-  for (const array of n.arrays)
+  for (const array of n.arrays) {
+    // Z16: the promise is kept without the agent for every member that somebody else could start from.
+    const loose = array.members.find(
+      (m) => m.window.conn && !m.window.conn.gone && m.inSync && !m.faulty && isRecorded(w, m.window.uuid) && !n.volumeDevice?.guard?.nqns.includes(m.window.conn.nqn),
+    );
+    if (w.guards && loose && runsCurrent(w, n, array)) violated("Z16", `node ${n.name} serves with member ${loose.window.uuid} in R, which its guard does not watch`);
     if (array.epoch < w.serving && inSyncMembers(array).some((m) => pathOf(m.window) === "live"))
       violated("I10", `node ${n.name} serves reads of epoch ${array.epoch}, epoch ${w.serving} has begun`);
+  }
+}
+
+function isRecorded(w: World, uuid: string): boolean {
+  return (statusOf(w).mirrors ?? []).some((m) => m.inSync.includes(uuid));
 }
 
 /** L1: every acknowledged write is on every member of R. */
