@@ -4,11 +4,12 @@ import type { OwnerRecord } from "../api/volume.ts";
 import { boundsOf } from "./bounds.ts";
 import type { Peer } from "./judge.ts";
 import { plan } from "./plan.ts";
+import { landPut } from "./testing/api.ts";
 import { emptyHost, mirror, nodeUID, NOW, ownerOf, part, partition, planInput, stage, STAGING, volume } from "./testing/builders.ts";
 import { round, stageOn, until } from "./testing/liveness.ts";
 import { cut, detectLosses, killAgent, powerOff, powerOn, togglePublish } from "./testing/model.ts";
-import { submit } from "./testing/md.ts";
-import { doneBy, inUse, isStaged, nextOf, rest, rounds, write } from "./testing/scenes.ts";
+import { stepRecovery, submit } from "./testing/md.ts";
+import { doneBy, inUse, isStaged, nextOf, rest, rounds, stepAll, write } from "./testing/scenes.ts";
 import { isolate } from "./testing/stories.ts";
 import type { NodeState, World } from "./testing/world.ts";
 import { latest, nodeOf, statusOf } from "./testing/world.ts";
@@ -219,4 +220,28 @@ test("staging on a former owner: what is left there is taken down first, then it
   assert.deepEqual([done[0], done.indexOf("RecordTornDown") < done.indexOf("RecordClaim"), statusOf(w).epoch], ["KillUsers", true, 3]);
   assert.equal(nextOf(w, a, { intent: stage }).done, true);
   assert.deepEqual(a.mounts, [{ target: STAGING, published: false }]);
+});
+
+test("a record that let a member in counts although its answer was lost: the new owner starts from just that one (I10)", () => {
+  const w = inUse("a", { placement: ["a", "b", "c"], guards: true });
+  const [a, b, c] = [nodeOf(w, "a"), nodeOf(w, "b"), nodeOf(w, "c")];
+  powerOff(w, c);
+  detectLosses(w);
+  rounds(w, 3);
+  powerOn(w, c);
+  const entering = () => a.agent.point?.moment === "within" && a.agent.point.kind === "RecordIn";
+  for (let i = 0; i < 20_000 && !entering(); i += 1) {
+    stepAll(w);
+    for (const array of a.arrays) stepRecovery(w, array);
+  }
+  assert.deepEqual(statusOf(w).mirrors?.[0]?.inSync, [part("a"), part("b")]);
+  // The write lands, the owner never hears of it; b's program is dead, so its connection to the owner lives on.
+  w.api.cut.add("a");
+  assert.equal(landPut(w, w.api.pending[0]!), true);
+  cut(w, "a", "c");
+  killAgent(w, b);
+  b.agentDown = true;
+  c.wants = "stage";
+  stagedOn(w, c);
+  assert.deepEqual([a.conns.find((x) => x.provider === "b")?.state, a.volumeDevice?.suspended, statusOf(w).mirrors?.[0]?.inSync], ["live", true, [part("c")]]);
 });
