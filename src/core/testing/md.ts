@@ -123,6 +123,8 @@ function acknowledge(w: World, array: ArrayState, write: WriteState): void {
   const R = statusOf(w).mirrors?.[array.mirror]?.inSync ?? [];
   // The named residual of I1 is left out: while MD went on by itself with a recorded member failed, nothing is acknowledged.
   if (R.some((uuid) => !array.members.some((m) => m.window.uuid === uuid && !m.kicked))) return;
+  // The same on a former owner, whose R the record names no more: it is on every member that MD has not failed, the new owner's among them.
+  if (array.epoch < w.serving && array.members.some((m) => m.kicked)) return;
   array.writes.splice(array.writes.indexOf(write), 1);
   if (array.epoch < w.serving) violated("I4", `write ${write.value} is acknowledged in epoch ${array.epoch}, after epoch ${w.serving} began`);
   w.acked[array.mirror]![write.block] = write.value;
