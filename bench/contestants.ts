@@ -5,7 +5,7 @@
  */
 import { MD_DATA_OFFSET, PARTITION_OVERHEAD } from "../src/base/layout.ts";
 import { bitmapChunk } from "../src/core/sizes.ts";
-import { KEEP_ALIVE_S } from "../src/host/nvme/connect.ts";
+import { KEEP_ALIVE_S } from "../src/core/bounds.ts";
 import { recorded } from "../lab/world/inspect.ts";
 import type { Guest } from "../lab/guest/guest.ts";
 import type { World } from "../lab/world/world.ts";

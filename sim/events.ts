@@ -3,6 +3,7 @@
  * nothing can come between its parts. An event's name says all about it; what is left open inside it (which
  * of two outcomes) is drawn through the world's choices.
  */
+import { advance } from "../src/core/testing/time.ts";
 import { endJob } from "../src/core/testing/agent.ts";
 import { landPut } from "../src/core/testing/api.ts";
 import { breakConnection, connState, land, pathOf, read, settleWrites, stepRecovery, stepWrite, submit } from "../src/core/testing/md.ts";
@@ -41,7 +42,7 @@ export const EVENTS: Readonly<Record<string, (w: World, words: Words) => void>> 
   }),
   detect: checked(detectLosses),
   tick: checked((w) => {
-    w.nowMs += TICK_MS;
+    advance(w, TICK_MS);
     say(w, `${TICK_MS / 1000} s pass`);
   }),
   write: checked((w, words) => void submit(w, arrayOf(w, words), BLOCK)),

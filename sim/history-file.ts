@@ -12,6 +12,8 @@ const schema = z.object({
     copies: z.int(),
     stripes: z.int(),
     placement: z.array(z.string()),
+    seed: z.int().exactOptional(),
+    guards: z.boolean().exactOptional(),
     scene: z.string().exactOptional(),
     mutation: z.string().exactOptional(),
   }),

@@ -16,6 +16,10 @@ export interface Beginning {
   copies: number;
   stripes: number;
   placement: string[];
+  /** What a volume just requested finds: the clocks of its nodes. */
+  seed?: number;
+  /** A guard runs on every node. */
+  guards?: boolean;
   scene?: string;
   /** A planted fault (mutations/). */
   mutation?: string;

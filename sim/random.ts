@@ -8,8 +8,8 @@ import type { World } from "../src/core/testing/world.ts";
 
 /** Where a seed's history begins. */
 export function beginningOfSeed(seed: number, mutation?: string): Beginning {
-  const { copies, stripes, placement } = optionsOf(seed);
-  return { copies, stripes, placement, ...(mutation === undefined ? {} : { mutation }) };
+  const { copies, stripes, placement, guards } = optionsOf(seed);
+  return { seed, copies, stripes, placement, guards, ...(mutation === undefined ? {} : { mutation }) };
 }
 
 /** Carries a seed's history out and writes it down. `begun` is called with the world before its first step. */

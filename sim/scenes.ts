@@ -129,9 +129,13 @@ function breakOff(w: World): World {
 const made = new Map<string, World>();
 
 /** A world at the beginning of a history. */
-export function beginningOf(beginning: Omit<ModelOptions, "seed"> & { placement: string[]; scene?: string }, choices: Choices): World {
-  const { scene: name, copies, stripes, placement } = beginning;
-  if (name === undefined) return createWorld({ seed: 0, copies, stripes, placement, choices });
+export function beginningOf(beginning: Omit<ModelOptions, "seed"> & { seed?: number; placement: string[]; scene?: string }, choices: Choices): World {
+  const { scene: name, copies, stripes, placement, guards = true, seed = 0 } = beginning;
+  if (name === undefined) {
+    const world = createWorld({ seed, copies, stripes, placement, guards });
+    world.rng = choices;
+    return world;
+  }
   const scene = SCENES[name];
   if (!scene) throw new Error(`no scene ${name}; there are ${Object.keys(SCENES).join(", ")}`);
   if (!made.has(name)) made.set(name, scene.make());

@@ -1,6 +1,6 @@
 /** How long a writer stands still when a provider loses its power or its network: detection, record, release (I1). */
 import { LOSS_POLL_MS } from "../../src/agent/loss-watch.ts";
-import { KEEP_ALIVE_S } from "../../src/host/nvme/connect.ts";
+import { KEEP_ALIVE_S } from "../../src/core/bounds.ts";
 import type { MeshStorVolume } from "../../src/api/volume.ts";
 import { createVolume, deleteVolume, untilHealthy } from "../../lab/world/volumes.ts";
 import { sleep } from "../../lab/world/wait.ts";

@@ -1,5 +1,7 @@
 /** What the agent's loop needs of the outside, so that tests and the simulator can stand in for it. */
 import type { HostAction } from "../core/action.ts";
+import type { Bounds } from "../core/bounds.ts";
+import type { Peers } from "../core/judge.ts";
 import type { Drive, DriveTable, HostSnapshot } from "../core/observed.ts";
 
 /** The node's kernel. */
@@ -13,6 +15,16 @@ export interface HostPort {
   apply(action: HostAction, onProgress: (fraction: number) => void): Promise<void>;
   /** True if every listed NVMe controller still answers `live`; cheap, asked several times a second. */
   controllersLive(controllers: readonly string[]): Promise<boolean>;
+}
+
+/** What this node knows of others, and what it promises them (decision 0011). */
+export interface TakeoverPort {
+  peers(): Peers;
+  bounds: Bounds;
+  /** What this node promises with a claim; null: no guard runs on this host (Z16). */
+  promiseMs: number | null;
+  /** Kubelet of this node is dead, and every pod that the volume is published to is gone. */
+  unattended(volumeName: string): boolean;
 }
 
 /** Called around every action; tests kill the process here. */

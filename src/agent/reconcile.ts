@@ -12,6 +12,7 @@ import { ALL_RECORD_KINDS } from "../core/action.ts";
 import type { DriveTable } from "../core/observed.ts";
 import type { Intent, Plan, PlanInput } from "../core/plan.ts";
 import { FRESH_KINDS, plan } from "../core/plan.ts";
+import { afterLook } from "../core/look.ts";
 import type { Session } from "../core/session.ts";
 import { afterFailure, afterJoinFailure, afterSuccess, EMPTY_SESSION, jobKey, lossKey } from "../core/session.ts";
 import type { VolumeView } from "../core/view.ts";
@@ -20,7 +21,7 @@ import type { KubeClient } from "../kube/client.ts";
 import { VOLUMES } from "../kube/resources.ts";
 import { Announced } from "./announced.ts";
 import { writeRecord } from "./apply-record.ts";
-import type { Clock, HostPort, StepHook } from "./ports.ts";
+import type { Clock, HostPort, StepHook, TakeoverPort } from "./ports.ts";
 import type { Snapshots } from "./snapshots.ts";
 
 /** Most batches in one pass; a volume that needs more goes on in the next one. */
@@ -40,6 +41,8 @@ export interface ReconcileDeps {
   hook: StepHook;
   log: Logger;
   me: PlanInput["me"];
+  /** What decides about takeover and fresh reads (decision 0011). */
+  takeover: TakeoverPort;
   cached(name: string): MeshStorVolume | undefined;
   tables(): ReadonlyMap<string, DriveTable>;
   /** Called when a drive's partitions were changed by us. */
@@ -86,9 +89,10 @@ export class VolumeReconciler {
       this.#notice(volume);
       const host = await this.#deps.snapshots.get(maxAgeMs);
       maxAgeMs = SNAPSHOT_MS;
+      const view = viewVolume(volume, host, this.#deps.me);
+      this.session = afterLook(this.session, view, host.takenAtMs);
       const input = this.#input(volume, host);
       const next = plan(input);
-      const view = viewVolume(volume, host, this.#deps.me);
       last = { intent: input.intent, view, plan: next };
       if (next.actions.length === 0) return { ...last, error: null };
       if (this.#deps.clock.nowMs() > freshUntil && next.actions.some((a) => FRESH_KINDS.has(a.kind))) {
@@ -110,7 +114,9 @@ export class VolumeReconciler {
   }
 
   #input(volume: MeshStorVolume, host: PlanInput["host"]): PlanInput {
-    return { volume, host, me: this.#deps.me, intent: this.intent, session: this.session, tables: this.#deps.tables(), nowMs: this.#deps.clock.nowMs() };
+    const { me, clock, takeover } = this.#deps;
+    const judged = { peers: takeover.peers(), bounds: takeover.bounds, promiseMs: takeover.promiseMs, unattended: takeover.unattended(this.name) };
+    return { volume, host, me, intent: this.intent, session: this.session, tables: this.#deps.tables(), nowMs: clock.nowMs(), ...judged };
   }
 
   async #read(): Promise<MeshStorVolume | null> {
@@ -201,7 +207,8 @@ export class VolumeReconciler {
     const started = clock.nowMs();
     hook("before", action.kind);
     const ids = Array.from({ length: Math.max(1, view.volume.spec.drivesPerCopy) }, () => clock.newID());
-    const context = { me: identityOf(me), epoch: view.epoch, address: me.address, port: me.port, now: clock.isoNow(), ids };
+    const { promiseMs } = this.#deps.takeover;
+    const context = { me: identityOf(me), epoch: view.epoch, promiseMs, address: me.address, port: me.port, now: clock.isoNow(), ids };
     const written = await writeRecord(client, this.name, volume.metadata.uid ?? "", action, context);
     hook("after", action.kind);
     log.info("record written", { volume: this.name, ms: Math.round(clock.nowMs() - started), epoch: written.status?.epoch, ...action });
@@ -219,7 +226,7 @@ export class VolumeReconciler {
     for (const m of interrupted) this.session = afterJoinFailure(this.session, m.partitionUUID, nowMs, false);
   }
 
-  /** The pass ends with what this returns: a refused connect to an export that is not made yet is a wait. */
+  /** Remembers the failure. The pass ends with what this returns: a refused connect to an export that is not made yet is a wait. */
   #afterFailure(action: HostAction & { why: string }, thrown: MeshStorError): MeshStorError {
     const { clock, log, snapshots } = this.#deps;
     // It may have been done in part: no pass decides on what was seen before it.

@@ -14,7 +14,7 @@ import { createKubeClient } from "../kube/client.ts";
 import { Informer } from "../kube/informer.ts";
 import { LeaseRenewer } from "../kube/lease.ts";
 import { DEVICES, VOLUMES } from "../kube/resources.ts";
-import type { CsiHost } from "./csi-port.ts";
+import type { CsiHost, CsiPortDeps } from "./csi-port.ts";
 import { createCsiPort } from "./csi-port.ts";
 import { readIdentity } from "./identity.ts";
 import { Inventory } from "./inventory.ts";
@@ -22,6 +22,7 @@ import { LossWatch } from "./loss-watch.ts";
 import type { HostPort, StepHook } from "./ports.ts";
 import { Reporter } from "./report.ts";
 import { Snapshots } from "./snapshots.ts";
+import { noTakeover } from "./takeover.ts";
 import { concerns, TICK_MS, Volumes } from "./volumes.ts";
 
 /** Volumes that one node can have assembled at once; MD minors and NVMe controllers set the order of magnitude. */
@@ -63,6 +64,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
       hook: options.hook,
       log,
       me,
+      takeover: noTakeover(),
       cached: (name) => informer.get(name),
       tables: () => inventory.tables(),
       tableChanged: (drive) => inventory.changed(drive),
@@ -90,10 +92,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   lease.start();
   losses.start(signal);
   const tick = setInterval(() => void inventory.refresh(), TICK_MS);
-  const find = async (name: string) => {
-    const volume = informer.get(name) ?? (await client.tryGet(VOLUMES, name));
-    return volume ? { uid: volume.metadata.uid ?? "", spec: volume.spec, degraded: (volume.status?.degraded ?? 0) > 0 ? (volume.status?.message ?? "degraded") : "" } : null;
-  };
+  const find = async (name: string) => facts(informer.get(name) ?? (await client.tryGet(VOLUMES, name)));
   const csiHost: CsiHost = { ...host, snapshot: () => snapshots.get(0) };
   log.info("node program runs", { node: nodeName, uid: me.nodeUID, boot: me.bootID, address: me.address });
   await options.serve(
@@ -112,4 +111,11 @@ function wakeUsers(informer: Informer<MeshStorVolume>, volumes: Volumes, snapsho
   snapshots.drop();
   const members = new Set((latest?.connections ?? []).filter((c) => controllers.includes(c.controller)).map((c) => c.partitionUUID));
   for (const volume of informer.list()) if ((volume.status?.partitions ?? []).some((p) => members.has(p.partitionUUID))) volumes.wake(volume.metadata.name);
+}
+
+/** What a CSI call needs to know of a volume. */
+function facts(volume: MeshStorVolume | null): Awaited<ReturnType<CsiPortDeps["find"]>> {
+  if (volume === null) return null;
+  const degraded = (volume.status?.degraded ?? 0) > 0 ? (volume.status?.message ?? "degraded") : "";
+  return { uid: volume.metadata.uid ?? "", spec: volume.spec, degraded };
 }

@@ -116,9 +116,10 @@ function isMoving(result: PassResult): boolean {
   return result.plan.waits.length > 0 || (result.view?.mirrors.some((m) => m.array !== null && m.array.syncAction !== "idle") ?? false);
 }
 
-/** Does this volume concern the node: it holds a partition, or it owns it? */
+/** Does this volume concern the node: it holds a partition, it owns it, or it owned it and others wait for it? */
 export function concerns(volume: MeshStorVolume, nodeName: string): boolean {
-  return volume.status?.owner?.nodeName === nodeName || (volume.status?.partitions ?? []).some((p) => p.nodeID === nodeName);
+  const { owner, former = [] } = volume.status ?? {};
+  return owner?.nodeName === nodeName || former.some((f) => f.nodeName === nodeName) || (volume.status?.partitions ?? []).some((p) => p.nodeID === nodeName);
 }
 
 /** The error that a waiting CSI call ends with at once, or null if it goes on waiting. */

@@ -85,6 +85,9 @@ describe("CRDs", () => {
     assert.deepEqual(
       lists.map(([path, schema]) => [path, schema["x-kubernetes-list-type"], schema["x-kubernetes-list-map-keys"]]),
       [
+        [".status.former", "atomic", undefined],
+        [".status.overrides", "atomic", undefined],
+        [".status.overrides[].givenUp", "atomic", undefined],
         [".status.mirrors", "map", ["index"]],
         [".status.mirrors[].inSync", "set", undefined],
         [".status.partitions", "map", ["partitionUUID"]],

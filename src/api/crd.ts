@@ -117,6 +117,8 @@ function volumeStatus(): Schema {
   inSync.items!.maxLength = 64;
   listMap(at(status, "partitions"), "partitionUUID", 1024);
   listMap(at(status, "conditions"), "type", 32);
+  for (const field of ["former", "overrides"]) Object.assign(at(status, field), { "x-kubernetes-list-type": "atomic", maxItems: 64 });
+  Object.assign(at(at(status, "overrides").items!, "givenUp"), { "x-kubernetes-list-type": "atomic", maxItems: 64 });
   rule(status, "!has(oldSelf.epoch) || (has(self.epoch) && self.epoch >= oldSelf.epoch)", "an epoch never goes back (I2)");
   rule(
     status,

@@ -43,6 +43,7 @@ export const partitionSchema = z.object({
     .int()
     .optional()
     .describe("Generation that took this member out of R; present only while the bitmap still tells all that the member misses, else it is rebuilt in full (I5)."),
+  half: z.boolean().optional().describe("A rebuild into this member has begun and not ended: its content is neither old nor new."),
   progress: z.string().optional().describe("Progress of zeroing or wiping, for example 45.2%."),
   message: z.string().optional().describe("One sentence about this partition, if there is something to say."),
 });
@@ -61,6 +62,39 @@ export const ownerSchema = z.object({
   bootID: z.string(),
   since: z.string().meta({ format: "date-time" }),
   start: z.enum(["First", "Clean", "Unclean"]).describe("How the epoch began; after an unclean stop one member of each mirror starts alone (I3)."),
+  promiseMs: z
+    .int()
+    .optional()
+    .describe("This owner serves nothing any more at most this many ms after its connection to a member of R was cut, also while its program is down; absent: no promise (I10)."),
+});
+
+/** A former owner of whom it is not proven that nothing of the volume is left on it. */
+export const formerSchema = z.object({
+  nodeName: z.string(),
+  nodeUID: z.string(),
+  bootID: z.string(),
+  epoch: z.int().min(1).describe("Epoch that it owned."),
+  judged: z.enum(["Deleted", "OutOfService", "Silent"]).describe("Why it was taken for gone: declared dead by its Node object, or its heartbeat stopped."),
+  waitMs: z.int().min(0).describe("How long after a provider cut it off it may still serve reads (its promise, I10)."),
+  waited: z.boolean().optional().describe("It has been waited for: it can serve no reads any more, and may still have the volume assembled."),
+  at: z.string().meta({ format: "date-time" }),
+});
+
+/** Asks a living owner to give the volume up if nobody uses it there. */
+export const handOverSchema = z.object({
+  nodeName: z.string().describe("Node that wants the volume."),
+  epoch: z.int().min(1).describe("Epoch whose owner is asked."),
+  at: z.string().meta({ format: "date-time" }),
+});
+
+/** What a person decided when only a stale copy was left; kept for good. */
+export const overrideSchema = z.object({
+  at: z.string().meta({ format: "date-time" }),
+  by: z.string().describe("Who decided."),
+  mirror: z.int().min(0),
+  chosen: z.string().describe("Partition UUID of the member that is believed since."),
+  givenUp: z.array(z.string()).describe("Partition UUIDs of the members of R that were given up, with all that only they had."),
+  consistent: z.boolean().describe("The chosen copy was whole when it left R; false: a rebuild into it had begun."),
 });
 
 export const filesystemSchema = z.object({
@@ -90,6 +124,9 @@ export const volumeStatusSchema = z.object({
   nodeName: z.string().optional().describe("Node where the volume is assembled."),
   epoch: z.int().min(0).optional().describe("Ownership epoch; every assembly takes a new one (I2)."),
   owner: ownerSchema.optional(),
+  former: z.array(formerSchema).optional().describe("Former owners on which something of the volume may be left; they are waited for before a member is exported or used (I10)."),
+  handOver: handOverSchema.optional(),
+  overrides: z.array(overrideSchema).optional().describe("Times when a person made the volume go on from a stale copy."),
   lastStop: z.enum(["Clean", "Unclean"]).optional().describe("How the last epoch ended (Z15)."),
   mirrors: z.array(mirrorSchema).optional(),
   filesystem: filesystemSchema.optional(),
@@ -130,6 +167,7 @@ export interface PartitionRecord {
   detachedAttach?: number;
   detached?: boolean;
   outSince?: number;
+  half?: boolean;
   progress?: string;
   message?: string;
 }
@@ -146,6 +184,32 @@ export interface OwnerRecord {
   bootID: string;
   since: string;
   start: "First" | "Clean" | "Unclean";
+  promiseMs?: number;
+}
+/** How an owner was judged to be gone (decision 0011). */
+export type Verdict = "Deleted" | "OutOfService" | "Silent";
+export interface FormerOwner {
+  nodeName: string;
+  nodeUID: string;
+  bootID: string;
+  epoch: number;
+  judged: Verdict;
+  waitMs: number;
+  waited?: boolean;
+  at: string;
+}
+export interface HandOverRecord {
+  nodeName: string;
+  epoch: number;
+  at: string;
+}
+export interface OverrideRecord {
+  at: string;
+  by: string;
+  mirror: number;
+  chosen: string;
+  givenUp: string[];
+  consistent: boolean;
 }
 export interface FilesystemRecord {
   uuid: string;
@@ -172,6 +236,9 @@ export interface VolumeStatus {
   nodeName?: string;
   epoch?: number;
   owner?: OwnerRecord;
+  former?: FormerOwner[];
+  handOver?: HandOverRecord;
+  overrides?: OverrideRecord[];
   lastStop?: "Clean" | "Unclean";
   mirrors?: MirrorRecord[];
   filesystem?: FilesystemRecord;

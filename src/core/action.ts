@@ -6,6 +6,8 @@
  * the host. The list of kinds (ACTION_KINDS) is what the kill tests run through.
  */
 
+import type { Verdict } from "../api/volume.ts";
+
 export interface MemberRef {
   partitionUUID: string;
   mirror: number;
@@ -14,6 +16,19 @@ export interface MemberRef {
 /** A member that leaves, with the attach number of the connection that is given up with it (null: local). */
 export interface LeavingRef extends MemberRef {
   attach: number | null;
+}
+
+/** The owner that is replaced, as it was judged (decision 0011). */
+export interface ClaimFrom {
+  nodeUID: string;
+  bootID: string;
+  judged: Verdict;
+}
+
+/** One controller that the guard of a volume watches; the name alone may be given to another connection later. */
+export interface Watched {
+  controller: string;
+  nqn: string;
 }
 
 export type HostAction =
@@ -71,6 +86,20 @@ export type HostAction =
   | { kind: "StopMirror"; device: string; clean: boolean }
   | { kind: "CreateVolumeDevice"; volumeName: string; volumeUID: string; mirrors: string[]; sizeBytes: number }
   | { kind: "RemoveVolumeDevice"; name: string }
+  /**
+   * Arms the volume device's guard (I10, Z16): a process that outlives this program and suspends the device once one of
+   * these controllers was not live for `graceMs`, counted from `provenMs` (monotonic) at first. Replaces the guard that is
+   * there; with nothing to watch there is none.
+   */
+  | { kind: "GuardVolume"; name: string; connections: Watched[]; provenMs: number; graceMs: number }
+  /** Blocks new I/O, reads included, in a process of its own without a deadline; done when it waits there or has ended (Z14). */
+  | { kind: "SuspendVolume"; name: string }
+  /** Lets I/O through again. Refused after `notAfterMs` (monotonic; null: no limit): the proof is too old then (I10). */
+  | { kind: "ResumeVolume"; name: string; notAfterMs: number | null }
+  /** Kills every process that uses the volume, and proves it: gone, or SIGKILL pending on every thread (I4, Z15). Kernel users are refused. */
+  | { kind: "KillUsers"; name: string; targets: string[] }
+  /** XFS: from here on nothing that is held can be reported as success (I4, E13). */
+  | { kind: "ShutdownFilesystem"; target: string }
   /** mkfs for exactly this UUID on a device proven blank, or again for the same UUID (I6). */
   | { kind: "MakeFilesystem"; device: string; fsType: "xfs"; uuid: string; sectorSize: number; stripes: number }
   | { kind: "MountStage"; device: string; target: string; fsType: "xfs"; options: string[]; readOnly: boolean }
@@ -87,8 +116,14 @@ export type RecordAction =
   | { kind: "RecordDeleted"; partitionUUID: string }
   /** Announces the next export before it is made, with a new attach number (Z6). */
   | { kind: "RecordExport"; partitionUUID: string; epoch: number; attach: number }
-  /** Takes ownership under a new epoch (I2). */
-  | { kind: "RecordClaim" }
+  /** Takes ownership under a new epoch (I2); `from`: from an owner that is gone, null: from nobody or an earlier self. */
+  | { kind: "RecordClaim"; from: ClaimFrom | null }
+  /** Asks the living owner to give the volume up if nobody uses it there. */
+  | { kind: "RecordHandOver" }
+  /** Nothing of the epochs that a former owner ran is left on it: it says so itself, or it is declared dead (I4, I10). */
+  | { kind: "RecordTornDown"; nodeUID: string; judged: Verdict | null }
+  /** Every mirror of this epoch runs: its former owners have been waited for (I10). */
+  | { kind: "RecordFenced" }
   | { kind: "RecordMirrorCreated"; mirror: number }
   /** Takes members out of R, always raising the generation, also when they were not in it (I1, Z2). */
   | { kind: "RecordOut"; members: LeavingRef[]; reason: string }
@@ -141,6 +176,11 @@ export const ALL_HOST_KINDS = [
   "StopMirror",
   "CreateVolumeDevice",
   "RemoveVolumeDevice",
+  "GuardVolume",
+  "SuspendVolume",
+  "ResumeVolume",
+  "KillUsers",
+  "ShutdownFilesystem",
   "MakeFilesystem",
   "MountStage",
   "UnmountStage",
@@ -153,6 +193,9 @@ export const ALL_RECORD_KINDS = [
   "RecordDeleted",
   "RecordExport",
   "RecordClaim",
+  "RecordHandOver",
+  "RecordTornDown",
+  "RecordFenced",
   "RecordMirrorCreated",
   "RecordOut",
   "RecordJoining",

@@ -133,6 +133,10 @@ export interface VolumeDevice {
   /** Kernel names of the mirrors below, in table order as far as sysfs tells (sorted). */
   below: string[];
   suspended: boolean;
+  /** A suspend of ours waits there for requests that are held; new ones wait behind it (Z14). */
+  suspending: boolean;
+  /** NQNs of the connections that its guard watches; null: no guard runs (Z16). */
+  guarded: string[] | null;
 }
 
 export interface Mount {
@@ -143,6 +147,8 @@ export interface Mount {
   readOnly: boolean;
   /** Root within the filesystem (mountinfo field 4), `/` for a whole mount. */
   root: string;
+  /** The filesystem is shut down: it answers everything with an error, and nobody is served by it any more. */
+  shutDown: boolean;
 }
 
 export interface HostSnapshot {

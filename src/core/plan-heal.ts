@@ -6,6 +6,7 @@ import type { Action } from "./action.ts";
 import { localCopy } from "./local-copy.ts";
 import type { Plan, PlanInput } from "./plan-types.ts";
 import { act, NOTHING, wait } from "./plan-types.ts";
+import { isGuarded } from "./fresh.ts";
 import { connectAction, openWindow } from "./plan-start.ts";
 import { hasJob } from "./session.ts";
 import { slotsOf } from "./sizes.ts";
@@ -67,6 +68,7 @@ function healMirror(view: VolumeView, mirror: MirrorView, input: PlanInput): Pla
 function enter(view: VolumeView, mirror: MirrorView, entered: MemberView[], input: PlanInput): Plan {
   const unlabelled = entered.filter((m) => !labelled(view, m, input));
   if (unlabelled.length > 0) return act(label(view, mirror, unlabelled));
+  if (!entered.every((m) => isGuarded(view, m, input))) return wait(`the guard of volume ${view.name} takes in the new member (I10)`);
   const members = entered.map((m) => ({ partitionUUID: m.uuid, mirror: m.mirror }));
   const unannounced = entered.find((m) => m.record.state !== "Syncing");
   if (unannounced)

@@ -1,12 +1,15 @@
 /** What a node provides to a volume: partitions made, zeroed, exported, wiped and freed. Pure. */
 import { exportNQN, hostNQN, partitionLabel } from "../api/names.ts";
+import type { FormerOwner } from "../api/volume.ts";
 import type { Action } from "./action.ts";
 import { fit } from "./gpt-fit.ts";
 import type { Export } from "./observed.ts";
 import type { Plan, PlanInput } from "./plan-types.ts";
+import { isDeclaredDead, judge, sentenceOf } from "./judge.ts";
 import { mayBeWiped } from "./record.ts";
 import { hasJob } from "./session.ts";
 import type { MemberView, VolumeView } from "./view.ts";
+import { waitOut } from "./wait-out.ts";
 
 export function planProvider(view: VolumeView, input: PlanInput): Plan {
   const actions: Action[] = [];
@@ -27,7 +30,7 @@ function planMember(view: VolumeView, member: MemberView, input: PlanInput): Act
   const dead = member.exports.find((e) => isDead(e, member));
   if (dead) return { kind: "CutExport", nqn: dead.nqn, why: `export ${dead.nqn} holds ${dead.devicePath}, the partition is ${member.partition!.device} now` };
   const deleted = view.volume.metadata.deletionTimestamp !== undefined && !view.status.owner;
-  if (deleted || mayBeWiped(member.record)) return planWipe(member, input);
+  if (deleted || mayBeWiped(member.record)) return planWipe(view, member, input);
   if (member.record.state === "Requested") return planCreate(view, member, input);
   return planExport(view, member, input);
 }
@@ -81,11 +84,8 @@ function planExport(view: VolumeView, member: MemberView, input: PlanInput): Act
   const { owner } = view.status;
   const { record, uuid } = member;
   if (!owner || owner.nodeUID === input.me.nodeUID || LEAVING.has(record.state)) return null;
-  if (!member.partition) return `node ${record.nodeID} does not see partition ${uuid} (drive ${record.drive})`;
-  // A claim can land between two attempts to record the zeroes: the second one still writes.
-  if (hasJob(input.session, uuid)) return `node ${record.nodeID} zeroes partition ${uuid}`;
-  // I2: what is still in use here is not offered to another node.
-  if (member.partition.holders.length > 0) return `partition ${uuid} is still in use on node ${record.nodeID}`;
+  const reason = notYet(view, member, input);
+  if (reason !== null) return reason;
   const last = Math.max(record.export?.attach ?? 0, record.detachedAttach ?? 0);
   const nqn = record.export ? exportNQN({ partitionUUID: uuid, epoch: record.export.epoch, attach: record.export.attach }) : "";
   const existing = member.exports.find((e) => e.nqn === nqn);
@@ -96,6 +96,18 @@ function planExport(view: VolumeView, member: MemberView, input: PlanInput): Act
     if (existing) return { kind: "CutExport", nqn, why: "an export left unfinished by an earlier process is withdrawn, never completed (Z6)" };
   }
   return { kind: "RecordExport", partitionUUID: uuid, epoch: view.epoch, attach: last + 1, why: `owner ${owner.nodeName} needs a connection to ${uuid}` };
+}
+
+/** Why a member is not exported now; null if it may be. */
+function notYet(view: VolumeView, member: MemberView, input: PlanInput): string | null {
+  const { record, uuid } = member;
+  if (!member.partition) return `node ${record.nodeID} does not see partition ${uuid} (drive ${record.drive})`;
+  // A claim can land between two attempts to record the zeroes: the second one still writes.
+  if (hasJob(input.session, uuid)) return `node ${record.nodeID} zeroes partition ${uuid}`;
+  // I2: what is still in use here is not offered to another node; a window may be left on a drive that was pulled.
+  if (member.partition.holders.length > 0 || member.window !== null) return `partition ${uuid} is still in use on node ${record.nodeID}`;
+  // I10: cut off, and not yet exported anew: a former owner may read its own member until it notices.
+  return waitOut(view, uuid, input);
 }
 
 function createExport(member: MemberView, nqn: string, ownerUID: string, announced: { address: string; port: number }): Action {
@@ -112,9 +124,9 @@ function createExport(member: MemberView, nqn: string, ownerUID: string, announc
 }
 
 /** I7, I9: withdrawn, not in use, wiped in this process, deleted from the table, then taken out of the record. */
-function planWipe(member: MemberView, input: PlanInput): Action | string | null {
+function planWipe(view: VolumeView, member: MemberView, input: PlanInput): Action | string | null {
   const { uuid, record, partition } = member;
-  if (!partition) return planGone(member, input);
+  if (!partition) return planGone(view, member, input);
   if (partition.holders.length > 0) return `partition ${uuid} is still in use on node ${record.nodeID}`;
   if (hasJob(input.session, uuid)) return `node ${record.nodeID} wipes partition ${uuid}`;
   const clean = input.session.wiped.includes(uuid) || record.state === "Requested";
@@ -123,10 +135,24 @@ function planWipe(member: MemberView, input: PlanInput): Action | string | null 
 }
 
 /** The entry leaves the record only when the drive's table, read from the drive, shows that the partition is gone. */
-function planGone(member: MemberView, input: PlanInput): Action | string {
+function planGone(view: VolumeView, member: MemberView, input: PlanInput): Action | string {
   const { uuid, record } = member;
   const table = input.tables.get(record.drive);
   if (!table) return `drive ${record.drive} is not readable on node ${record.nodeID}; its partition is wiped when it is back`;
   if (table.entries.some((e) => e.uuid.toLowerCase() === uuid)) return `the kernel of node ${record.nodeID} does not show partition ${uuid} yet`;
+  const [former] = view.status.former ?? [];
+  if (former) return buryOrWait(former, input);
   return { kind: "RecordDeleted", partitionUUID: uuid, why: `partition ${uuid} is gone from drive ${record.drive}` };
+}
+
+/** I4: a former owner that may have the member assembled finds it through its entry; one that is declared dead has nothing. */
+function buryOrWait(former: FormerOwner, input: PlanInput): Action | string {
+  const verdict = judge(former, input.peers, input.bounds);
+  if (!isDeclaredDead(verdict)) return `node ${former.nodeName} owned the volume and may still have it assembled; it says so when it is back, or delete its Node object`;
+  return {
+    kind: "RecordTornDown",
+    nodeUID: former.nodeUID,
+    judged: verdict,
+    why: `node ${former.nodeName} owned the volume, and ${sentenceOf(verdict!)}: nothing of it runs there`,
+  };
 }

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import type { Mount } from "./observed.ts";
 import { planPublish, planUnpublish } from "./plan-publish.ts";
 
-const at = (target: string, device = "dm-7", readOnly = false): Mount => ({ target, device, fsType: "xfs", readOnly, root: "/" });
+const at = (target: string, device = "dm-7", readOnly = false): Mount => ({ target, device, fsType: "xfs", readOnly, root: "/", shutDown: false });
 const staged = at("/stage");
 const request = { volumeID: "v1", stagingPath: "/stage", targetPath: "/pod-b", readOnly: false, exclusive: false };
 

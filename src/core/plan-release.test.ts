@@ -233,7 +233,7 @@ test("a new process records a loss again before it releases it (Z5)", () => {
   assert.equal(statusOf(w).mirrors?.[0]?.generation, 3);
 });
 
-test("without the API nothing is released: writes stay held, and it is said", () => {
+test("without the API nothing is released: writes stay held, reads end (I10), and it is said", () => {
   const w = inUse("a", { placement: ["a", "b"] });
   const a = nodeOf(w, "a");
   lose(w, "b");
@@ -243,8 +243,11 @@ test("without the API nothing is released: writes stay held, and it is said", ()
   assert.deepEqual(doneByAll(w, mark), []);
   assert.equal(write(w, a), false);
   assert.equal(a.agent.last?.error?.code, "ApiUnavailable");
+  rounds(w, 2);
+  assert.deepEqual(doneByAll(w, mark), ["a SuspendVolume"]);
   w.api.cut.clear();
   rounds(w, 2);
+  assert.deepEqual(doneBy(w, "a", mark), ["SuspendVolume", ...RELEASE.slice(0, 1), "ResumeVolume", ...RELEASE.slice(1)]);
   assert.equal(write(w, a), true);
   assert.ok(latest(w));
 });

@@ -17,7 +17,7 @@ import type { Plan, PlanInput } from "./plan-types.ts";
 import { act, NOTHING } from "./plan-types.ts";
 import { lossKey } from "./session.ts";
 import type { MemberView, MirrorView, VolumeView } from "./view.ts";
-import { isCurrent, isLost, throughOf } from "./view.ts";
+import { isCurrent, isHeld, isLost, throughOf } from "./view.ts";
 
 /** What is lost or leaving now. Goes before everything else: writes wait for it. */
 export function planRelease(view: VolumeView, input: PlanInput): Plan {
@@ -42,11 +42,6 @@ function leavingOf(mirror: MirrorView, waits: string[]): MemberView[] {
 
 function isFaulty(m: MemberView): boolean {
   return m.inArray?.flags.includes("faulty") ?? false;
-}
-
-/** In the array, counted on by MD, and its path does not answer: MD's membership operations would wait for it (Z3). */
-function isHeld(m: MemberView): boolean {
-  return m.inArray !== null && !isFaulty(m) && isLost(m);
 }
 
 /** MD takes an array for broken whose last member in sync fails (Z1). */

@@ -220,7 +220,13 @@ test("refusals and waits before a claim", () => {
   const deleted = volume({ partitions: [] }, {}, { deletionTimestamp: "2026-11-20T11:00:00Z" });
   const next = (v: typeof owned) => plan(planInput("a", v, emptyHost("a"), { intent: stage }));
   assert.deepEqual(next(requested).waits, ["node b makes and zeroes its partition of volume pvc-1"]);
-  assert.deepEqual(next(owned).refusal, { code: "VolumeInUse", message: "volume pvc-1 is owned by node b since 2026-11-20T10:00:00Z; it must be unstaged there first" });
+  // A living owner is asked, once in an epoch, and never robbed.
+  assert.deepEqual(
+    next(owned).actions.map((x) => x.kind),
+    ["RecordHandOver"],
+  );
+  const asked = { ...owned, status: { ...owned.status, handOver: { nodeName: "a", epoch: 1, at: "2026-11-20T10:00:00Z" } } };
+  assert.deepEqual(next(asked).refusal, { code: "VolumeInUse", message: "volume pvc-1 is owned by node b since 2026-11-20T10:00:00Z; it must be unstaged there first" });
   assert.deepEqual(next(deleted).refusal, { code: "VolumeNotFound", message: "volume pvc-1 is being deleted" });
   assert.deepEqual(next(volume({ partitions: [] })).waits, ["the controller places volume pvc-1"]);
 });

@@ -5,12 +5,15 @@
 import { exportNQN, volumeDeviceName } from "../api/names.ts";
 import { LABEL_AREA, PARTITION_OVERHEAD } from "../base/layout.ts";
 import type { Action } from "./action.ts";
-import { localCopy } from "./local-copy.ts";
+import { countedMembers, isGuarded } from "./fresh.ts";
+import { judge } from "./judge.ts";
 import type { Plan, PlanInput } from "./plan-types.ts";
+import { planClaim } from "./plan-takeover.ts";
 import { act, NOTHING, refusePlan, wait } from "./plan-types.ts";
 import { hasJob } from "./session.ts";
 import { bitmapChunk, mirrorSize, slotsOf } from "./sizes.ts";
 import type { MemberView, MirrorView, VolumeView } from "./view.ts";
+import { isUnfenced, longestWait, waitOut } from "./wait-out.ts";
 
 export { bitmapChunk } from "./sizes.ts";
 
@@ -32,27 +35,6 @@ export function planStart(view: VolumeView, input: PlanInput): Plan {
   return planAssemble(view, input);
 }
 
-function planClaim(view: VolumeView, input: PlanInput): Plan {
-  const { owner, mirrors } = view.status;
-  if (view.volume.metadata.deletionTimestamp) return refusePlan("VolumeNotFound", `volume ${view.name} is being deleted`);
-  if (owner && owner.nodeUID !== input.me.nodeUID)
-    return refusePlan("VolumeInUse", `volume ${view.name} is owned by node ${owner.nodeName} since ${owner.since}; it must be unstaged there first`);
-  if (view.members.length === 0) return wait(`the controller places volume ${view.name}`);
-  const unready = view.members.filter((m) => m.record.state === "Requested");
-  if (unready.length > 0 && mirrors === undefined)
-    return wait(`node ${[...new Set(unready.map((m) => m.record.nodeID))].join(", ")} makes and zeroes its partition of volume ${view.name}`);
-  if (mirrors === undefined) {
-    const failed = view.mirrors.find((mirror) => !mirror.members.some((m) => m.record.state === "Created"));
-    if (failed)
-      return wait(
-        `no partition of mirror ${failed.index} could be made: ${failed.members.map((m) => m.record.message).find((m) => m) ?? "its drives are gone"}; the controller finds another place`,
-      );
-    const move = localCopy(view, input, true);
-    if (move) return act(move);
-  }
-  return act({ kind: "RecordClaim", why: owner ? "this node ran the volume in an earlier boot: a new epoch after an unclean stop (I3)" : "nobody owns the volume" });
-}
-
 /** The array was made and its record not written: all mirrors run in the recorded epoch, so they are adopted. */
 function adoptCreated(view: VolumeView): Plan {
   const missing = view.mirrors.find((m) => !m.created);
@@ -69,7 +51,7 @@ function reclaim(view: VolumeView, anyArray: boolean): Plan {
   const connections = view.members.flatMap((m) => m.connections);
   if (connections.length > 0)
     return act(...connections.map((c): Action => ({ kind: "Disconnect", controller: c.controller, nqn: c.nqn, why: "of an assembly that was not finished" })));
-  return act({ kind: "RecordClaim", why: "every assembly takes a new epoch (I2)" });
+  return act({ kind: "RecordClaim", from: null, why: "every assembly takes a new epoch (I2)" });
 }
 
 function planAssemble(view: VolumeView, input: PlanInput): Plan {
@@ -77,6 +59,9 @@ function planAssemble(view: VolumeView, input: PlanInput): Plan {
   if (busy) return wait(`node ${input.me.nodeName} zeroes partition ${busy.uuid}`);
   const local = view.members.find((m) => m.local && m.recorded && m.exports.length > 0);
   if (local) return wait(`the export of partition ${local.uuid} to the former owner is withdrawn`);
+  // I10: a former owner may read this very member for some time after it was cut off.
+  const waits = view.members.flatMap((m) => (m.local && m.recorded ? (waitOut(view, m.uuid, input) ?? []) : []));
+  if (waits.length > 0) return wait(...waits);
   const connects = view.members
     .filter((m) => m.recorded)
     .map((m) => connectAction(view, m, input))
@@ -116,8 +101,11 @@ export function connectAction(view: VolumeView, m: MemberView, input: PlanInput)
 function assembleOne(view: VolumeView, mirror: MirrorView, input: PlanInput): Plan {
   const R = mirror.members.filter((m) => m.recorded);
   const reachable = R.filter((m) => m.path !== null);
-  const patient = input.nowMs - input.session.claimedAtMs < START_WAIT_MS;
+  const waited = input.nowMs - input.session.claimedAtMs - longestWait(view, input);
   const missing = R.filter((m) => m.path === null);
+  // Nobody waits for a node that is judged to be gone, as the former owner mostly is (decision 0011).
+  const expected = missing.filter((m) => m.local || judge({ nodeName: m.record.nodeID }, input.peers, input.bounds) === null);
+  const patient = expected.length > 0 && waited < START_WAIT_MS;
   const alone = (view.status.owner!.start === "Unclean" || input.session.startAlone) && mirror.created;
   const names = [...new Set(missing.map((m) => m.record.nodeID))].join(", ");
   if (reachable.length === 0)
@@ -125,8 +113,7 @@ function assembleOne(view: VolumeView, mirror: MirrorView, input: PlanInput): Pl
       ? wait(`node ${names} exports its member of mirror ${mirror.index}`)
       : refusePlan("NoGoodCopy", `mirror ${mirror.index} of volume ${view.name}: the last good copy is on node ${names}, which does not answer`);
   const chosen = alone ? [reachable.find((m) => m.local) ?? reachable[0]!] : reachable;
-  const waited = input.nowMs - input.session.claimedAtMs;
-  if (missing.length > 0 && (alone ? waited < LABEL_WAIT_MS : patient)) return wait(`node ${names} exports its member of mirror ${mirror.index}`);
+  if (expected.length > 0 && (alone ? waited < LABEL_WAIT_MS : patient)) return wait(`node ${names} exports its member of mirror ${mirror.index}`);
   // The label shows that those who start answer, and that nobody in reach is newer than the record, before others are given up for them.
   const first = firstLabel(view, mirror, reachable, input);
   if (first) return act(first);
@@ -188,6 +175,8 @@ function planMount(view: VolumeView, input: PlanInput): Plan {
   const { spec } = view.volume;
   if (!view.device) {
     const mirrors = view.mirrors.map((m) => m.array!.device);
+    // I10: every member that this epoch started with was cut off and waited for.
+    if (isUnfenced(view)) return act({ kind: "RecordFenced", why: "the epoch runs: its former owners can prove nothing any more" });
     return act({ kind: "CreateVolumeDevice", volumeName: view.name, volumeUID: view.uid, mirrors, sizeBytes: spec.capacityBytes, why: "the volume's own device over its mirrors" });
   }
   const device = volumeDeviceName(view.name);
@@ -206,6 +195,9 @@ function planMount(view: VolumeView, input: PlanInput): Plan {
     });
   }
   const { stagingPath, mountFlags, readOnly } = input.intent;
+  // Z16: whoever is served from here on is served under the promise, also while this program is down.
+  if (!countedMembers(view, input.session).every((m) => isGuarded(view, m, input))) return wait(`the guard of volume ${view.name} is armed first (I10)`);
+  if (view.device.suspended || view.device.suspending) return wait(`volume ${view.name} is suspended (I10)`);
   if (view.mounts.some((m) => m.target === stagingPath)) return { ...NOTHING, done: true };
   return act({ kind: "MountStage", device, target: stagingPath, fsType: "xfs", options: [...mountFlags], readOnly, why: "staged for this node's pods" });
 }

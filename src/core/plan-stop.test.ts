@@ -6,8 +6,7 @@ import { emptyHost, exported, mirror, ownerOf, partition, planInput, stage, unst
 import { leftoversOf } from "./testing/host.ts";
 import { deleteWithoutATrace } from "./testing/stories.ts";
 import { stageOn, unstageEverywhere, until } from "./testing/liveness.ts";
-import { detectLosses, powerOff, powerOn } from "./testing/model.ts";
-import { deleteVolume, togglePublish } from "./testing/user.ts";
+import { deleteVolume, detectLosses, powerOff, powerOn, togglePublish } from "./testing/model.ts";
 import { doneBy, doneByAll, inputOf, inUse, isStaged, nextOf, rest, rounds, stepAll } from "./testing/scenes.ts";
 import { latest, nodeOf, partsOf, statusOf } from "./testing/world.ts";
 
@@ -107,16 +106,18 @@ test("unstage right after a claim that the cache does not show: not done before 
   assert.equal(plan(planInput("a", before, emptyHost("a"), { intent: unstage })).done, true);
 });
 
-test("leftovers of a volume that another node owns are taken down (I4); a mounted one is refused, and the sentence names the owner", () => {
+test("leftovers of a volume that another node owns are taken down, by force where somebody may use them (I4)", () => {
   const w = inUse("a", { placement: ["a", "b"] });
   const a = nodeOf(w, "a");
   const v = latest(w)!;
   const foreign = { ...v, status: { ...v.status, epoch: 2, owner: ownerOf("b") } };
   const session = EMPTY_SESSION;
-  assert.deepEqual(nextOf(w, a, { volume: foreign, session }).refusal, { code: "VolumeInUse", message: "volume pvc-1 is still mounted at /staging, although node b owns it" });
-  const host = { ...inputOf(w, a).host, mounts: [] };
+  assert.deepEqual(nextOf(w, a, { volume: foreign, session }).actions, [
+    { kind: "KillUsers", name: "meshstor-pvc-1", targets: ["/staging"], why: "whoever waits for a held write must not hear of success (I4)" },
+  ]);
+  const host = { ...inputOf(w, a).host, mounts: [], connections: [], mirrors: inputOf(w, a).host.mirrors.map((m) => ({ ...m, members: m.members.slice(0, 1) })) };
   assert.deepEqual(
-    nextOf(w, a, { volume: foreign, session, host }).actions.map((x) => x.kind),
+    nextOf(w, a, { volume: foreign, session: { ...session, killed: true }, host }).actions.map((x) => x.kind),
     ["RemoveVolumeDevice"],
   );
   const noDevice = { ...host, volumeDevices: [] };
@@ -130,8 +131,13 @@ test("an array that the recorded epoch did not assemble is not adopted (I4): tak
   const w = inUse("a", { placement: ["a", "b"] });
   const a = nodeOf(w, "a");
   for (const x of a.windows) x.epoch = 7;
-  const message = "mirror 0 of volume pvc-1 runs with members that epoch 1 did not assemble, and is mounted";
-  assert.deepEqual(nextOf(w, a, { intent: stage }).refusal, { code: "Unsafe", message });
+  const message = "volume pvc-1 runs on this node in epoch 7, and the record is at epoch 1; nothing is touched";
+  assert.deepEqual(nextOf(w, a, { intent: stage }).refusal, { code: "RecordOlderThanLabel", message });
+  for (const x of a.windows.slice(1)) x.epoch = 1;
+  a.windows[0]!.epoch = 0;
+  const mixed = "mirror 0 of volume pvc-1 runs with members that epoch 1 did not assemble, and is mounted";
+  assert.deepEqual(nextOf(w, a, { intent: stage }).refusal, { code: "Unsafe", message: mixed });
+  for (const x of a.windows) x.epoch = 7;
   const host = { ...inputOf(w, a).host, mounts: [] };
   assert.deepEqual(
     nextOf(w, a, { host, session: EMPTY_SESSION, intent: stage }).actions.map((x) => x.kind),

@@ -1,28 +1,37 @@
 /** From a mounted volume to nothing: unmount, volume device, arrays, windows, connections, record (I8). Pure. */
 import type { Action } from "./action.ts";
+import { isStuck } from "./look.ts";
+import { hasBegun, isFenced, isOverdue, mustHandOver, planForce, waitForForce } from "./plan-fence.ts";
 import type { Plan, PlanInput } from "./plan-types.ts";
 import { act, NOTHING, refusePlan } from "./plan-types.ts";
 import type { VolumeView } from "./view.ts";
 import { isLost, runsInEpoch } from "./view.ts";
 
 export function planStop(view: VolumeView, input: PlanInput): Plan {
+  if (isFenced(view)) return planForce(view, input) ?? takeDown(view, true) ?? release(view, input);
+  if (mustHandOver(view, input) || (view.mine && hasBegun(view, input))) return planGentle(view, input);
   const stagingPath = input.intent.kind === "unstage" ? input.intent.stagingPath : null;
   const elsewhere = view.mounts.filter((m) => m.target !== stagingPath);
   if (elsewhere.length > 0) {
-    const message = `volume ${view.name} is still mounted at ${elsewhere.map((m) => m.target).join(", ")}`;
-    // I4 (taking a mounted volume down by force) belongs to takeover; until then it is said, not done.
-    return refusePlan("VolumeInUse", view.mine ? message : `${message}, although node ${view.status.owner?.nodeName ?? "nobody"} owns it`);
+    return refusePlan("VolumeInUse", `volume ${view.name} is still mounted at ${elsewhere.map((m) => m.target).join(", ")}`);
   }
+  return planGentle(view, input);
+}
+
+/** Unmounted and taken down in order; what is held or suspended for too long is stopped by force (I8, I4). */
+function planGentle(view: VolumeView, input: PlanInput): Plan {
+  if (view.mine && isOverdue(view, input)) return planForce(view, input) ?? takeDown(view, true) ?? release(view, input);
+  if (view.mine && isStuck(view)) return waitForForce(view, input);
   return takeDown(view) ?? release(view, input);
 }
 
-/** The next step down; null when nothing of the volume is left on this node. */
-function takeDown(view: VolumeView): Plan | null {
+/** The next step down; null when nothing of the volume is left on this node. What was forced is never clean (Z15). */
+function takeDown(view: VolumeView, forced = false): Plan | null {
   if (view.mounts.length > 0) return act(...view.mounts.map((m): Action => ({ kind: "UnmountStage", target: m.target, why: "unstaged" })));
   if (view.device) return act({ kind: "RemoveVolumeDevice", name: view.device.name, why: "nothing is mounted from it" });
   const arrays = view.mirrors.filter((m) => m.array !== null);
   if (arrays.length > 0)
-    return act(...arrays.map((m): Action => ({ kind: "StopMirror", device: m.array!.device, clean: view.mine && isClean(view), why: "the volume stops on this node" })));
+    return act(...arrays.map((m): Action => ({ kind: "StopMirror", device: m.array!.device, clean: !forced && view.mine && isClean(view), why: "the volume stops on this node" })));
   const windows = view.members.filter((m) => m.window !== null);
   if (windows.length > 0) return act(...windows.map((m): Action => ({ kind: "CloseWindow", partitionUUID: m.uuid, why: "its array is stopped" })));
   const connections = view.members.flatMap((m) => m.connections);
@@ -47,6 +56,13 @@ function isUnbroken(view: VolumeView): boolean {
 function release(view: VolumeView, input: PlanInput): Plan {
   const { owner } = view.status;
   if (view.mine) return act({ kind: "RecordRelease", clean: input.session.stopClean === true && isUnbroken(view), why: "everything of the volume is gone from this node (I8)" });
+  if (view.status.former?.some((f) => f.nodeUID === input.me.nodeUID))
+    return act({
+      kind: "RecordTornDown",
+      nodeUID: input.me.nodeUID,
+      judged: null,
+      why: "nothing of the epochs that this node owned is left on it: nobody has to wait for it (I10)",
+    });
   if (owner?.nodeUID === input.me.nodeUID) return act({ kind: "RecordRelease", clean: false, why: "this node ran the volume in an earlier boot, and nothing of it is left (I8)" });
   return { ...NOTHING, done: true };
 }

@@ -2,6 +2,8 @@
 import type { MeshStorVolume } from "../api/volume.ts";
 import type { ErrorCode } from "../base/errors.ts";
 import type { Action } from "./action.ts";
+import type { Bounds } from "./bounds.ts";
+import type { Peers } from "./judge.ts";
 import type { DriveTable, HostSnapshot } from "./observed.ts";
 import type { Identity } from "./record.ts";
 import type { Session } from "./session.ts";
@@ -19,6 +21,13 @@ export interface PlanInput {
   tables: ReadonlyMap<string, DriveTable>;
   /** Monotonic ms. */
   nowMs: number;
+  /** The other nodes as this one sees them; decides about takeover (decision 0011). */
+  peers: Peers;
+  bounds: Bounds;
+  /** What this node promises with a claim (core/bounds.ts); null: no guard runs on this host (Z16). */
+  promiseMs: number | null;
+  /** Kubelet of this node is dead, and every pod that the volume is published to is gone; false unless the shell looked. */
+  unattended: boolean;
 }
 
 export interface Plan {

@@ -5,10 +5,13 @@
  *
  *   1. members that are lost or leaving        plan-release.ts  (I1: record, stamp, fail, disconnect, remove)
  *   2. what this node provides to others       plan-provider.ts (partitions, exports, wiping)
- *   3. taking, building or ending an epoch     plan-start.ts, plan-stop.ts (I2, I3, I6, I8)
- *   4. members that come back, join or retire  plan-heal.ts     (I5)
+ *   3. whether reads are still fresh           plan-fresh.ts    (I10: guard, suspend, resume)
+ *   4. taking, building or ending an epoch     plan-takeover.ts, plan-start.ts, plan-stop.ts, plan-fence.ts (I2, I3, I4, I6, I8)
+ *   5. members that come back, join or retire  plan-heal.ts     (I5)
  */
 import type { ActionKind } from "./action.ts";
+import { hasBegun, isAhead, isFenced, isOverdue, mustHandOver, refuseAhead } from "./plan-fence.ts";
+import { planFresh } from "./plan-fresh.ts";
 import { planEnter, planHeal } from "./plan-heal.ts";
 import { planProvider } from "./plan-provider.ts";
 import { planLeftovers, planRelease } from "./plan-release.ts";
@@ -49,6 +52,8 @@ export const FRESH_KINDS: ReadonlySet<ActionKind> = new Set<ActionKind>([
   "MakeFilesystem",
   "CreateVolumeDevice",
   "RemoveVolumeDevice",
+  "KillUsers",
+  "ShutdownFilesystem",
 ]);
 
 export function plan(input: PlanInput): Plan {
@@ -56,6 +61,9 @@ export function plan(input: PlanInput): Plan {
   const provider = planProvider(view, input);
   // A cache from before this process' own claim says nothing about who owns the volume now.
   if (view.epoch < (input.session.claimedEpoch ?? 0)) return withProvider(wait(`the record of epoch ${input.session.claimedEpoch} is not seen yet on this node`), provider);
+  if (isAhead(view) && view.mounts.length > 0) return withProvider(refuseAhead(view), provider);
+  // I4: whatever else there is to do for a volume that this node must not run, it stops first.
+  if (isFenced(view) || isStoppedByForce(view, input)) return withProvider(planStop(view, input), provider);
   const strange = view.mirrors.find((m) => m.array !== null && !runsInEpoch(view, m));
   if (strange && view.mine && view.mounts.length > 0)
     return withProvider(
@@ -63,12 +71,24 @@ export function plan(input: PlanInput): Plan {
       provider,
     );
   const release = view.mine && !strange ? planRelease(view, input) : NOTHING;
+  const fresh = view.mine && !strange ? planFresh(view, input) : NOTHING;
+  // A batch of its own: an outage of the API, for which everything else waits, must not hinder a suspend (I10).
+  if (fresh.actions.length > 0) return addWaits(fresh, [...release.waits, ...provider.waits]);
   // Held writes wait for this; nothing that may fail or take long goes in the same batch.
-  if (release.actions.length > 0) return addWaits(release, provider.waits);
-  const next = withProvider(addWaits(planOwner(view, input, release.waits.length > 0), release.waits), provider);
+  if (release.actions.length > 0) return addWaits(release, [...fresh.waits, ...provider.waits]);
+  const next = withProvider(addWaits(planOwner(view, input, release.waits.length > 0), [...release.waits, ...fresh.waits]), provider);
   // Kubelet is answered first: whatever else there is to do may fail or take long, and is none of its business.
   if (next.done && input.intent.kind !== "none") return { ...next, actions: [], waits: [...next.waits, ...next.actions.map((a) => a.why)] };
   return next;
+}
+
+/** A stop that was asked for and cannot end in order: it does not wait for a record that cannot be written (I8). */
+function isStoppedByForce(view: VolumeView, input: PlanInput): boolean {
+  const { intent } = input;
+  if (!view.mine) return false;
+  if (hasBegun(view, input)) return true;
+  const asked = mustHandOver(view, input) || (intent.kind === "unstage" && view.mounts.every((m) => m.target === intent.stagingPath));
+  return asked && isOverdue(view, input);
 }
 
 /** The owner's part beside losses: what they left behind, then the intent, then healing. */
@@ -77,7 +97,7 @@ function planOwner(view: VolumeView, input: PlanInput, held: boolean): Plan {
   const leftovers = planLeftovers(view);
   if (leftovers.actions.length > 0) return leftovers;
   const next = mustStop(view, input) ? planStop(view, input) : planStart(view, input);
-  if (next.actions.length > 0 || next.refusal || input.intent.kind === "unstage") return next;
+  if (next.actions.length > 0 || next.refusal || input.intent.kind === "unstage" || mustHandOver(view, input)) return next;
   const assembled = view.mirrors.length > 0 && view.mirrors.every((m) => m.array !== null && m.created);
   if (!assembled) return next;
   // Z3: while a member is held nothing joins or leaves; one that is complete is still recorded.
@@ -91,11 +111,16 @@ function planOwner(view: VolumeView, input: PlanInput, held: boolean): Plan {
  */
 function mustStop(view: VolumeView, input: PlanInput): boolean {
   const { intent, session } = input;
-  if (intent.kind === "unstage") return true;
-  if (!view.mine) return foreignLeftovers(view) || (intent.kind === "none" && view.status.owner?.nodeUID === input.me.nodeUID);
+  if (intent.kind === "unstage" || mustHandOver(view, input)) return true;
+  if (!view.mine) return foreignLeftovers(view) || isFormer(view, input) || (intent.kind === "none" && view.status.owner?.nodeUID === input.me.nodeUID);
   if (view.mirrors.some((m) => m.array !== null && !runsInEpoch(view, m))) return true;
   if (session.claimedEpoch === view.epoch) return session.stopClean !== null;
   return intent.kind === "none" && view.mirrors.some((m) => m.array === null);
+}
+
+/** This node owned it and nothing of that is left: it says so, and nobody waits for it any more (I10). */
+function isFormer(view: VolumeView, input: PlanInput): boolean {
+  return (view.status.former ?? []).some((f) => f.nodeUID === input.me.nodeUID);
 }
 
 /** Arrays, windows or imports of a volume that this node does not own (I4). */

@@ -59,7 +59,7 @@ test("every owner's change is refused to others, to another boot and in another 
 
 test("claim: the first epoch takes every created member into R, one mirror each, and names the arrays", () => {
   const partitions = [partition("a", { state: "Created" }), partition("b", { state: "Created" }), partition("c", { state: "Faulty" })];
-  const status = accepted({ kind: "RecordClaim" }, volume({ partitions }), context("a", 0));
+  const status = accepted({ kind: "RecordClaim", from: null }, volume({ partitions }), context("a", 0));
   assert.deepEqual(status, {
     partitions,
     mirrors: [{ index: 0, arrayUUID: arrayUUID(), created: false, generation: 1, inSync: [part("a"), part("b")] }],
@@ -69,7 +69,7 @@ test("claim: the first epoch takes every created member into R, one mirror each,
   });
   const striped = [partition("a", { state: "Created" }), partition("a", { state: "Created", mirror: 1 })];
   assert.deepEqual(
-    accepted({ kind: "RecordClaim" }, volume({ partitions: striped }, { drivesPerCopy: 2 }), context("a", 0)).mirrors?.map((m) => [m.index, m.arrayUUID, m.inSync]),
+    accepted({ kind: "RecordClaim", from: null }, volume({ partitions: striped }, { drivesPerCopy: 2 }), context("a", 0)).mirrors?.map((m) => [m.index, m.arrayUUID, m.inSync]),
     [
       [0, arrayUUID(0), [part("a", 0)]],
       [1, arrayUUID(1), [part("a", 1)]],
@@ -80,7 +80,7 @@ test("claim: the first epoch takes every created member into R, one mirror each,
 test("claim: how the epoch begins is decided by how the last one ended", () => {
   const { owner: _owner, ...free } = owned();
   const start = (status: VolumeStatus, c = context("b", 3)) => {
-    const next = apply({ kind: "RecordClaim" }, status, c);
+    const next = apply({ kind: "RecordClaim", from: null }, status, c);
     assert.deepEqual([next.epoch, next.owner?.nodeName, next.nodeName, next.lastStop], [4, c.me.nodeName, c.me.nodeName, undefined]);
     return next.owner?.start;
   };
@@ -93,7 +93,7 @@ test("claim: how the epoch begins is decided by how the last one ended", () => {
 });
 
 test("claim: refused while another node owns, in another epoch, of a deleted volume, without a ready member of every mirror", () => {
-  const claim: RecordAction = { kind: "RecordClaim" };
+  const claim: RecordAction = { kind: "RecordClaim", from: null };
   const { owner: _owner, ...free } = owned();
   assert.equal(refused(claim, owned(), context("b", 3)), "node a owns the volume");
   assert.equal(refused(claim, free, context("b", 2)), "the record is at epoch 3, the plan was made for 2");
@@ -179,10 +179,10 @@ test("joining: announced; whoever fills the last slot ends the others' claims, a
   const status = owned({ mirrors: [mirror(["a"], { generation: 5 })], partitions: [partition("a"), partition("b", { state: "Missing", outSince: 3 }), third] });
   const joined = (fills: boolean, byBitmap: boolean) => apply({ kind: "RecordJoining", member: ref("b"), fills, byBitmap }, status).partitions?.slice(1);
   const { outSince: _gone, ...without } = third;
-  assert.deepEqual(joined(false, true), [partition("b", { state: "Syncing", outSince: 3 }), third]);
-  assert.deepEqual(joined(true, true), [partition("b", { state: "Syncing", outSince: 3 }), without]);
-  assert.deepEqual(joined(false, false), [partition("b", { state: "Syncing" }), third]);
-  assert.deepEqual(joined(true, false), [partition("b", { state: "Syncing" }), without]);
+  assert.deepEqual(joined(false, true), [partition("b", { state: "Syncing", half: true, outSince: 3 }), third]);
+  assert.deepEqual(joined(true, true), [partition("b", { state: "Syncing", half: true, outSince: 3 }), without]);
+  assert.deepEqual(joined(false, false), [partition("b", { state: "Syncing", half: true }), third]);
+  assert.deepEqual(joined(true, false), [partition("b", { state: "Syncing", half: true }), without]);
 });
 
 test("joining: refused for members that are leaving, were never zeroed, belong to another mirror or are in R", () => {
@@ -305,7 +305,7 @@ test("release: nobody owns; clean or not is recorded; an earlier boot's ownershi
 
 const node = fc.constantFrom("a", "b", "c");
 const anyChange: fc.Arbitrary<RecordAction> = fc.oneof(
-  fc.constant<RecordAction>({ kind: "RecordClaim" }),
+  fc.constant<RecordAction>({ kind: "RecordClaim", from: null }),
   fc.record({ kind: fc.constant("RecordOut" as const), members: fc.uniqueArray(node, { minLength: 1 }).map((l) => l.map((n) => leaving(n, 1))), reason: fc.constant("x") }),
   fc.record({ kind: fc.constant("RecordRetire" as const), members: fc.uniqueArray(node, { minLength: 1, maxLength: 2 }).map((l) => l.map((n) => leaving(n))) }),
   fc.record({ kind: fc.constant("RecordJoining" as const), member: node.map(ref), fills: fc.boolean(), byBitmap: fc.boolean() }),

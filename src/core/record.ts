@@ -4,48 +4,14 @@
  * compare-and-swap (kube/update.ts), which calls it again on every fresh read. A change that no
  * longer fits what is read is refused with a sentence, and the planner looks again.
  */
-import type { MirrorRecord, OwnerRecord, PartitionRecord, VolumeStatus, MeshStorVolume } from "../api/volume.ts";
+import type { MeshStorVolume, PartitionRecord, VolumeStatus } from "../api/volume.ts";
 import type { LeavingRef, MemberRef, RecordAction } from "./action.ts";
+import type { RecordContext, RecordResult } from "./record-base.ts";
+import { accept, findPartition, inSyncOf, isOwner, mapMirror, mapPartition, refuse } from "./record-base.ts";
+import { recordClaim, recordFenced, recordHandOver, recordRelease, recordTornDown } from "./record-owner.ts";
 
-/** The node, in the boot that acts. */
-export interface Identity {
-  nodeName: string;
-  nodeUID: string;
-  bootID: string;
-}
-
-/** What a change may use beside the record: nothing here is made inside the core. */
-export interface RecordContext {
-  me: Identity;
-  /** Epoch that the plan was made for; a record of another epoch refuses every owner's change. */
-  epoch: number;
-  /** Address that exports are offered at. */
-  address: string;
-  port: number;
-  /** Wall clock, ISO 8601. */
-  now: string;
-  /** Fresh random UUIDs, as many as the change may need (one per mirror, at least). */
-  ids: readonly string[];
-}
-
-export type RecordResult = { ok: true; status: VolumeStatus } | { ok: false; refusal: string };
-
-const refuse = (refusal: string): RecordResult => ({ ok: false, refusal });
-const accept = (status: VolumeStatus): RecordResult => ({ ok: true, status });
-
-/** True if this node, in this boot, is the recorded owner. */
-export function isOwner(status: VolumeStatus, me: Identity): boolean {
-  return status.owner !== undefined && status.owner.nodeUID === me.nodeUID && status.owner.bootID === me.bootID;
-}
-
-/** R of one mirror; empty while the mirror has no record. */
-export function inSyncOf(status: VolumeStatus, mirror: number): readonly string[] {
-  return status.mirrors?.[mirror]?.inSync ?? [];
-}
-
-export function findPartition(status: VolumeStatus, uuid: string): PartitionRecord | undefined {
-  return status.partitions?.find((p) => p.partitionUUID === uuid);
-}
+export type { Identity, RecordContext, RecordResult } from "./record-base.ts";
+export { findPartition, inSyncOf, isOwner } from "./record-base.ts";
 
 /** Applies one record action; the only place where membership and ownership change. */
 export function applyRecord(action: RecordAction, volume: MeshStorVolume, context: RecordContext): RecordResult {
@@ -60,7 +26,11 @@ export function applyRecord(action: RecordAction, volume: MeshStorVolume, contex
     case "RecordExport":
       return recordExport(status, action, context);
     case "RecordClaim":
-      return recordClaim(status, volume, context);
+      return recordClaim(action.from, volume, context);
+    case "RecordHandOver":
+      return recordHandOver(status, context);
+    case "RecordTornDown":
+      return recordTornDown(status, action, context);
     case "RecordRequestLocal":
       return recordRequestLocal(status, action, context);
     default:
@@ -68,12 +38,11 @@ export function applyRecord(action: RecordAction, volume: MeshStorVolume, contex
   }
 }
 
+/** Changes that others than the owner make, or whoever wants to become it. */
+type AnyonesKind = "RecordCreated" | "RecordFaulty" | "RecordDeleted" | "RecordExport" | "RecordClaim" | "RecordHandOver" | "RecordTornDown" | "RecordRequestLocal";
+
 /** Changes that only the owner of the planned epoch may make (I2, I4). */
-function ownersChange(
-  action: Exclude<RecordAction, { kind: "RecordCreated" | "RecordFaulty" | "RecordDeleted" | "RecordExport" | "RecordClaim" | "RecordRequestLocal" }>,
-  volume: MeshStorVolume,
-  context: RecordContext,
-): RecordResult {
+function ownersChange(action: Exclude<RecordAction, { kind: AnyonesKind }>, volume: MeshStorVolume, context: RecordContext): RecordResult {
   const status = volume.status ?? {};
   // After a reboot nothing of the former boot is left to stop: the same node may give ownership up (uncleanly).
   const earlierBoot = action.kind === "RecordRelease" && !action.clean && status.owner?.nodeUID === context.me.nodeUID;
@@ -101,17 +70,11 @@ function ownersChange(
     case "RecordFormatted":
       if (!status.filesystem) return refuse("no filesystem UUID is recorded (I6)");
       return accept({ ...status, filesystem: { ...status.filesystem, formattedAt: status.filesystem.formattedAt ?? context.now } });
+    case "RecordFenced":
+      return recordFenced(status);
     case "RecordRelease":
       return recordRelease(status, action.clean);
   }
-}
-
-function mapPartition(status: VolumeStatus, uuid: string, change: (p: PartitionRecord) => PartitionRecord): PartitionRecord[] {
-  return (status.partitions ?? []).map((p) => (p.partitionUUID === uuid ? change(p) : p));
-}
-
-function mapMirror(status: VolumeStatus, index: number, change: (m: MirrorRecord) => MirrorRecord): MirrorRecord[] {
-  return (status.mirrors ?? []).map((m) => (m.index === index ? change(m) : m));
 }
 
 function setPartition(status: VolumeStatus, uuid: string, context: RecordContext, from: PartitionRecord["state"][], change: Partial<PartitionRecord>): RecordResult {
@@ -127,6 +90,8 @@ function recordDeleted(status: VolumeStatus, uuid: string, context: RecordContex
   const partition = findPartition(status, uuid);
   if (!partition) return refuse(`partition ${uuid} is not in the record`);
   if (partition.nodeID !== context.me.nodeName) return refuse(`partition ${uuid} is not on this node`);
+  // What a former owner may have assembled is found through its entry; without it nothing would ever take that down (I4).
+  if (status.former) return refuse(`node ${status.former[0]!.nodeName} may still have partition ${uuid} in use`);
   if (!volumeDeleted && namedInR(status, uuid)) return refuse(`partition ${uuid} is named in R (I7)`);
   if (!volumeDeleted && !mayBeWiped(partition)) return refuse(`partition ${uuid} is not given up (I9)`);
   return accept({ ...status, partitions: (status.partitions ?? []).filter((p) => p.partitionUUID !== uuid) });
@@ -162,35 +127,6 @@ function recordExport(status: VolumeStatus, action: { partitionUUID: string; epo
     port: context.port,
   };
   return accept({ ...status, partitions: mapPartition(status, action.partitionUUID, (p) => ({ ...p, export: exported })) });
-}
-
-/**
- * I2: every assembly takes a new epoch, also by the same node. Allowed: nobody owns the volume (clean
- * or recorded unclean stop), or this very node owns it from an earlier boot or an earlier attempt.
- */
-function recordClaim(status: VolumeStatus, volume: MeshStorVolume, context: RecordContext): RecordResult {
-  if (volume.metadata.deletionTimestamp) return refuse("the volume is being deleted");
-  const previous = status.owner;
-  if (previous && previous.nodeUID !== context.me.nodeUID) return refuse(`node ${previous.nodeName} owns the volume`);
-  if (status.epoch !== undefined && status.epoch !== context.epoch) return refuse(`the record is at epoch ${status.epoch}, the plan was made for ${context.epoch}`);
-  const mirrors = status.mirrors ?? firstMirrors(status, volume, context.ids);
-  if (mirrors.some((m) => m.inSync.length === 0)) return refuse("a mirror has no member that is ready");
-  const never = mirrors.every((m) => !m.created);
-  const start: OwnerRecord["start"] = never ? "First" : previous || status.lastStop !== "Clean" ? "Unclean" : "Clean";
-  const owner: OwnerRecord = { ...context.me, since: context.now, start };
-  const { lastStop: _lastStop, ...rest } = status;
-  return accept({ ...rest, mirrors, owner, epoch: (status.epoch ?? 0) + 1, nodeName: context.me.nodeName });
-}
-
-/** The first R: every member whose zeroes are proven; all of them are identical (I7). */
-function firstMirrors(status: VolumeStatus, volume: MeshStorVolume, ids: readonly string[]): MirrorRecord[] {
-  return Array.from({ length: volume.spec.drivesPerCopy }, (_, index) => ({
-    index,
-    arrayUUID: ids[index]!,
-    created: false,
-    generation: 1,
-    inSync: (status.partitions ?? []).filter((p) => p.mirror === index && p.state === "Created").map((p) => p.partitionUUID),
-  }));
 }
 
 function recordMirrorCreated(status: VolumeStatus, index: number, context: RecordContext): RecordResult {
@@ -264,7 +200,8 @@ function recordJoining(status: VolumeStatus, action: { member: MemberRef; fills:
     const { outSince, ...rest } = p;
     const loses = joins ? !byBitmap : fills && p.mirror === member.mirror;
     const kept = loses || outSince === undefined ? rest : { ...rest, outSince };
-    return joins && p.state !== "Syncing" ? { ...kept, state: "Syncing" as const, updatedAt: context.now } : kept;
+    // From here on it is neither what it was nor what it will be, until it is recorded in sync (core/override.ts).
+    return joins ? { ...kept, half: true, ...(p.state !== "Syncing" && { state: "Syncing" as const, updatedAt: context.now }) } : kept;
   });
   return accept({ ...status, partitions });
 }
@@ -276,7 +213,7 @@ function recordIn(status: VolumeStatus, members: readonly MemberRef[], context: 
     if (!partition || partition.mirror !== member.mirror || !next.mirrors?.[member.mirror])
       return refuse(`partition ${member.partitionUUID} is not in the record of mirror ${member.mirror}`);
     if (partition.state !== "Syncing") return refuse(`partition ${member.partitionUUID} is in state ${partition.state}, it has not been announced`);
-    const { outSince: _out, message: _message, ...rest } = partition;
+    const { outSince: _out, half: _half, message: _message, ...rest } = partition;
     next = {
       ...next,
       mirrors: mapMirror(next, member.mirror, (m) =>
@@ -316,10 +253,4 @@ function recordRequestLocal(
     updatedAt: context.now,
   }));
   return accept({ ...status, partitions: [...kept, ...added] });
-}
-
-/** I8: ownership is given up only after everything is proven gone. */
-function recordRelease(status: VolumeStatus, clean: boolean): RecordResult {
-  const { owner: _owner, nodeName: _nodeName, syncPercentage: _sync, ...rest } = status;
-  return accept({ ...rest, lastStop: clean ? "Clean" : "Unclean", mdState: "stopped" });
 }

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import type { Action } from "./action.ts";
 import type { Session } from "./session.ts";
-import { afterFailure, afterJoinFailure, afterSuccess, EMPTY_SESSION, hasJob, jobKey, lossKey } from "./session.ts";
+import { afterFailure, afterJoinFailure, afterSuccess, EMPTY_SESSION, hasJob, jobKey, lossKey, NOTHING_SEEN } from "./session.ts";
 
 const after = (session: Session, action: object, facts: Partial<Parameters<typeof afterSuccess>[2]> = {}): Session =>
   afterSuccess(session, { why: "", ...action } as Action, { epoch: 0, nowMs: 0, losses: [], ...facts });
@@ -22,10 +22,14 @@ test("a claim, and a release, forget the owner's part and keep the provider's", 
       wiped: ["w"],
       jobs: ["ZeroPartition:z2"],
     },
-    ...{ fullRebuild: ["m"], joinNotBefore: { m: 5 }, joinFailures: { m: 1 }, joining: ["m"], stopClean: true, formatted: true, startAlone: true },
+    ...{ fullRebuild: ["m"], joinNotBefore: { m: 5 }, joinFailures: { m: 1 }, joining: ["m"], stopClean: true, formatted: true, killed: true, shutDown: true, startAlone: true },
+    seen: { firstMs: 1, provenMs: 2, stuckMs: 3, failedMs: 4, cut: { epoch: 3, sinceMs: { z: 5 } } },
   };
-  const provider = { ...EMPTY_SESSION, announced: ["nqn"], zeroed: ["z"], wiped: ["w"], jobs: ["ZeroPartition:z2"] };
-  assert.deepEqual(after(full, { kind: "RecordClaim" }, { epoch: 4, nowMs: 100 }), { ...provider, claimedEpoch: 4, claimedAtMs: 100 });
+  const provider = {
+    ...EMPTY_SESSION,
+    ...{ announced: ["nqn"], zeroed: ["z"], wiped: ["w"], jobs: ["ZeroPartition:z2"], seen: { ...NOTHING_SEEN, cut: { epoch: 3, sinceMs: { z: 5 } } } },
+  };
+  assert.deepEqual(after(full, { kind: "RecordClaim", from: null }, { epoch: 4, nowMs: 100 }), { ...provider, claimedEpoch: 4, claimedAtMs: 100 });
   assert.deepEqual(after(full, { kind: "RecordRelease", clean: true }), provider);
 });
 
@@ -61,7 +65,7 @@ test("what else is remembered", () => {
   assert.deepEqual(after(EMPTY_SESSION, { kind: "ZeroPartition", partitionUUID: "p" }).zeroed, ["p"]);
   assert.deepEqual(after(EMPTY_SESSION, { kind: "WipePartition", partitionUUID: "p" }).wiped, ["p"]);
   assert.equal(after(EMPTY_SESSION, { kind: "MakeFilesystem" }).formatted, true);
-  const same = after(EMPTY_SESSION, { kind: "MountStage" });
+  const same = after(EMPTY_SESSION, { kind: "MountPublish" });
   assert.equal(same, EMPTY_SESSION);
 });
 

@@ -36,9 +36,30 @@ export interface Session {
   readonly stopClean: boolean | null;
   /** mkfs ran to its end in this process for the recorded UUID. */
   readonly formatted: boolean;
+  /** What follows from looking (look.ts). */
+  readonly seen: Seen;
+  /** Every user of the volume was killed by this process, and its filesystem shut down, since it was last mounted (I4). */
+  readonly killed: boolean;
+  readonly shutDown: boolean;
   /** MD refused to assemble all of R together in this epoch: each mirror starts with one member (I3). */
   readonly startAlone: boolean;
 }
+
+/** Since when something holds, in monotonic ms: noted at every look at record and kernel. */
+export interface Seen {
+  /** First look of this process. */
+  readonly firstMs: number | null;
+  /** Last look at which every counted member's connection was live, or there was none to count (I10). */
+  readonly provenMs: number | null;
+  /** The volume has been suspended, or a member held, since. */
+  readonly stuckMs: number | null;
+  /** A member of R has been failed by MD itself, and not recorded out, since (I1). */
+  readonly failedMs: number | null;
+  /** Epoch of the record, and since when this node's partitions have no export of an older one (I10). */
+  readonly cut: { readonly epoch: number; readonly sinceMs: Readonly<Record<string, number>> };
+}
+
+export const NOTHING_SEEN: Seen = { firstMs: null, provenMs: null, stuckMs: null, failedMs: null, cut: { epoch: 0, sinceMs: {} } };
 
 export const EMPTY_SESSION: Session = {
   claimedEpoch: null,
@@ -56,6 +77,9 @@ export const EMPTY_SESSION: Session = {
   joining: [],
   stopClean: null,
   formatted: false,
+  seen: NOTHING_SEEN,
+  killed: false,
+  shutDown: false,
   startAlone: false,
 };
 
@@ -124,6 +148,12 @@ export function afterSuccess(session: Session, action: Action, facts: { epoch: n
       };
     case "MakeFilesystem":
       return { ...session, formatted: true };
+    case "KillUsers":
+      return { ...session, killed: true };
+    case "ShutdownFilesystem":
+      return { ...session, shutDown: true };
+    case "MountStage":
+      return { ...session, killed: false, shutDown: false };
     case "RecordRelease":
       return keepProvider(session);
     default:
@@ -133,7 +163,8 @@ export function afterSuccess(session: Session, action: Action, facts: { epoch: n
 
 /** A new epoch forgets everything that concerned the owner's part of the old one. */
 function keepProvider(session: Session): Session {
-  return { ...EMPTY_SESSION, announced: session.announced, zeroed: session.zeroed, wiped: session.wiped, jobs: session.jobs };
+  const { announced, zeroed, wiped, jobs, seen } = session;
+  return { ...EMPTY_SESSION, announced, zeroed, wiped, jobs, seen: { ...NOTHING_SEEN, cut: seen.cut } };
 }
 
 /** A join that failed or was lost again is tried later, each time at twice the distance. */
@@ -159,6 +190,9 @@ export function afterFailure(session: Session, action: Action, code: ErrorCode, 
     case "AssembleMirror":
       // MD does not take them all although the stop was clean: any one of R has every acknowledged write (L1, I3).
       return code === "Unsafe" ? { ...session, startAlone: true } : session;
+    case "UnmountStage":
+      // Somebody came to use the volume after its users were killed: they are killed again (I4).
+      return { ...session, killed: false };
     default:
       return session;
   }

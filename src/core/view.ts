@@ -113,6 +113,17 @@ export function isLost(member: MemberView): boolean {
   return member.path === null || (member.window !== null && member.window.below !== member.path);
 }
 
+/** In the array, counted on by MD, and its path does not answer: MD's membership operations would wait for it (Z3). */
+export function isHeld(m: MemberView): boolean {
+  return m.inArray !== null && !m.inArray.flags.includes("faulty") && isLost(m);
+}
+
+/** Epoch of what is assembled here: of the newest window; null if there is none. */
+export function runningEpoch(view: VolumeView): number | null {
+  const epochs = view.members.flatMap((m) => (m.window ? [m.window.epoch] : []));
+  return epochs.length > 0 ? Math.max(...epochs) : null;
+}
+
 /**
  * I4: the array was assembled in the recorded epoch: every member is a window of ours that was opened in it.
  * Anything else on this array (an older epoch, a host tool that assembled it) is not ours to go on with.

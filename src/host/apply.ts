@@ -1,6 +1,9 @@
 /** The table from an action of the host to the adapter that carries it out; the compiler checks that it is complete. */
 import type { HostAction } from "../core/action.ts";
 import { closeWindow, createVolumeDevice, openWindow, removeVolumeDevice } from "./dm/devices.ts";
+import { guardVolume, killUsers } from "./fence/not-built.ts";
+import { shutdownFilesystem } from "./fence/shutdown.ts";
+import { resumeVolume, suspendVolume } from "./fence/suspend.ts";
 import { createPartition, deletePartition } from "./gpt/partition.ts";
 import { zeroPartition } from "./gpt/zero.ts";
 import { stampLabels } from "./label/stamp.ts";
@@ -51,6 +54,11 @@ const ADAPTERS: Adapters = {
   StopMirror: (action) => stopArray(action.device),
   CreateVolumeDevice: createVolumeDevice,
   RemoveVolumeDevice: removeVolumeDevice,
+  GuardVolume: guardVolume,
+  SuspendVolume: suspendVolume,
+  ResumeVolume: resumeVolume,
+  KillUsers: killUsers,
+  ShutdownFilesystem: shutdownFilesystem,
   MakeFilesystem: makeFilesystem,
   MountStage: mountStage,
   UnmountStage: unmountStage,

@@ -2,6 +2,7 @@
 import { parseWindowUUID, volumeDeviceUUID } from "../api/names.ts";
 import type { Mirror, MirrorMember, VolumeDevice, Window } from "../core/observed.ts";
 import { holdersOf, present, slavesOf, sysBlock } from "./block.ts";
+import { isSuspending } from "./fence/suspend.ts";
 import { listDir, readAttribute } from "./files.ts";
 import { readArray } from "./md/sysfs.ts";
 
@@ -25,7 +26,10 @@ async function observeOne(device: string): Promise<{ window?: Window; volume?: V
   ]);
   if (name === null) return null;
   const common = { device, name, sizeBytes: Number(size ?? 0) * 512, suspended: suspended === "1" };
-  if (member === null) return { volume: { ...common, volumeUID: uuid!.slice(VOLUME_PREFIX.length), below: [...slaves].sort() } };
+  if (member === null)
+    return {
+      volume: { ...common, volumeUID: uuid!.slice(VOLUME_PREFIX.length), below: [...slaves].sort(), suspending: suspended !== "1" && (await isSuspending(name)), guarded: null },
+    };
   const below = slaves[0] !== undefined && (await present(slaves[0])) ? slaves[0] : null;
   return { window: { ...common, ...member, below } };
 }

@@ -8,6 +8,7 @@ import type { Drive, DriveTable, HostSnapshot, LocalPartition, Mount } from "../
 import { holdersOf, sysBlock } from "./block.ts";
 import { readDrives } from "./drives.ts";
 import { listDir, readAlone, readAttribute, readLink, readText, ROOTS } from "./files.ts";
+import { isShutDown } from "./fence/shutdown.ts";
 import { driveFingerprint, readDriveTable } from "./gpt/table.ts";
 import { isArray } from "./md/sysfs.ts";
 import { parseMountinfo } from "./mount/mountinfo.ts";
@@ -39,7 +40,8 @@ export async function observeHost(): Promise<HostSnapshot> {
     observeMounts(),
   ]);
   const [partitions, mirrors] = await Promise.all([Promise.all(drives.map(observePartitions)), observeMirrors(block.filter(isArray), mapper.windows, mapper.volumeDevices)]);
-  return { bootID: bootID ?? "", takenAtMs, drives, partitions: partitions.flat(), exports, connections, ...mapper, mirrors, mounts, stranded: stranded.count };
+  const asked = await askVolumes(mounts, new Set(mapper.volumeDevices.map((d) => d.device)));
+  return { bootID: bootID ?? "", takenAtMs, drives, partitions: partitions.flat(), exports, connections, ...mapper, mirrors, mounts: asked, stranded: stranded.count };
 }
 
 /** Partitions of our type that the table and the kernel agree on. */
@@ -76,7 +78,12 @@ async function observeMounts(): Promise<Mount[]> {
   const numbers = [...new Set(entries.map((e) => e.device))].filter((n) => !n.startsWith("0:"));
   const links = await Promise.all(numbers.map((n) => readLink(`${ROOTS.sys}/dev/block/${n}`)));
   const names = new Map(numbers.map((n, index) => [n, links[index]?.split("/").at(-1) ?? ""]));
-  return entries.map(({ device, ...entry }) => ({ ...entry, device: names.get(device) ?? "" }));
+  return entries.map(({ device, ...entry }) => ({ ...entry, device: names.get(device) ?? "", shutDown: false }));
+}
+
+/** Asks the filesystems of our volumes, and no other's, whether they are shut down. */
+async function askVolumes(mounts: readonly Mount[], devices: ReadonlySet<string>): Promise<Mount[]> {
+  return Promise.all(mounts.map(async (m) => (m.fsType === "xfs" && devices.has(m.device) ? { ...m, shutDown: await isShutDown(m.target) } : m)));
 }
 
 /** True if every listed controller answers `live`: cheap enough to ask several times a second (I10). */

@@ -5,16 +5,19 @@ import { MAX_COPIES, MAX_DRIVES_PER_COPY } from "../../src/api/parameters.ts";
 import { LABEL_AREA, MD_DATA_OFFSET } from "../../src/base/layout.ts";
 import { FRESH_MS } from "../../src/controller/heartbeats.ts";
 import { ABANDONED_MS } from "../../src/controller/reconcile.ts";
+import { BOUNDS, boundsOf, DETECT_MS, KEEP_ALIVE_S, promiseOf } from "../../src/core/bounds.ts";
 import { bitmapChunk, START_WAIT_MS } from "../../src/core/plan-start.ts";
 import { STRIPE_CHUNK } from "../../src/host/dm/table.ts";
 import { FILE_DEADLINE_MS } from "../../src/host/files.ts";
-import { IO_TIMEOUT_MS, KEEP_ALIVE_S, RECONNECT_DELAY_S } from "../../src/host/nvme/connect.ts";
+import { IO_TIMEOUT_MS, RECONNECT_DELAY_S } from "../../src/host/nvme/connect.ts";
 import { LANE_LIMIT, STRANDED_LIMIT } from "../../src/host/stranded.ts";
 import { LEASE_INTERVAL_MS } from "../../src/kube/lease.ts";
 import { GENERATED, table } from "./markdown.ts";
 
 const MiB = 1024 ** 2;
 const s = (ms: number) => `${ms / 1000} s`;
+
+const bound = (name: keyof typeof BOUNDS) => `${s(BOUNDS[name].defaultMs)} (at least ${s(BOUNDS[name].minMs)})`;
 
 const TIMES: string[][] = [
   ["A connection is dead: noticed by the kernel", `at most 2 × ${KEEP_ALIVE_S} s`, "NVMe keep-alive of the imports; the keep-alive restarts with traffic, hence twice (Z7)"],
@@ -23,6 +26,20 @@ const TIMES: string[][] = [
   ["The kernel connects again by itself", `not within ${Math.floor(RECONNECT_DELAY_S / 86_400)} days`, "a connection is used once"],
   ["A volume looked at although nothing changed", s(TICK_MS), "the reconcile tick"],
   ["A start waits for a recorded member before it goes on without it", s(START_WAIT_MS), "after recording it out (I3)"],
+  [
+    "An owner without proof that it is still the owner suspends its volume",
+    bound("freshGraceMs"),
+    "`freshGrace`: counted from the last moment when every connection to a member of R was live (I10)",
+  ],
+  ["Polls, the suspend command, clocks of different rates", bound("fenceMarginMs"), "`fenceMargin`: added to what an owner promises"],
+  [
+    "A silent owner that was cut off is waited for",
+    s(promiseOf(boundsOf())),
+    `what it promised in the record: ${s(DETECT_MS)} detection, grace and margin; nothing if it is declared dead or says that it has stopped (I10)`,
+  ],
+  ["A node counts as silent", bound("leaseGoneMs"), "`leaseGone`: its heartbeat was watched for so long without a change or a gap, on the observer's own clock"],
+  ["A volume that shall be unstaged and is held is stopped by force", bound("unstageHeldMs"), "`unstageHeld` (I8, I4)"],
+  ["A member of R that MD failed is not recorded out: the volume is suspended until it is", bound("residualMs"), "`residual` (I1)"],
   ["A small kernel file (sysfs, configfs) that does not answer", s(FILE_DEADLINE_MS), "the access is counted as stranded"],
   ["A node's heartbeat", s(LEASE_INTERVAL_MS), "a Lease in the namespace `meshstor`"],
   ["A silent node takes no new copies after", s(FRESH_MS), "measured on the controller's own clock since the lease last changed"],

@@ -9,21 +9,25 @@ import type { Action, HostAction, RecordAction } from "../action.ts";
 import { ALL_RECORD_KINDS } from "../action.ts";
 import type { HostSnapshot } from "../observed.ts";
 import type { Intent, Plan, PlanInput } from "../plan.ts";
+import { boundsOf, promiseOf } from "../bounds.ts";
+import { afterLook } from "../look.ts";
 import { FRESH_KINDS } from "../plan.ts";
 import { afterFailure as failed, afterJoinFailure, afterSuccess, EMPTY_SESSION, jobKey, lossKey } from "../session.ts";
 import type { VolumeView } from "../view.ts";
 import { throughOf, viewVolume } from "../view.ts";
 import { compareAndSwap } from "./api.ts";
-import { checkPlan } from "./invariants.ts";
+import { checkClaim, checkPlan } from "./invariants.ts";
 import { snapshotOf, tablesOf } from "./host-snapshot.ts";
 import type { AgentState, NodeState, PassEnd, Point, World } from "./world.ts";
-import { bootID, latest, say, Violation } from "./world.ts";
+import { peersOf } from "./time.ts";
+import { bootID, clockOf, latest, say, Violation } from "./world.ts";
 
+const BOUNDS = boundsOf();
 const MAX_BATCHES = 60;
 const FRESH_MS = 2_000;
 
 export function newAgent(): AgentState {
-  return { session: EMPTY_SESSION, intent: { kind: "none" }, cache: -1, seen: null, pass: null, point: null, memory: null, last: null, jobs: [], bumped: new Set() };
+  return { session: EMPTY_SESSION, intent: { kind: "none" }, cache: -1, seen: null, pass: null, point: null, memory: null, last: null, jobs: [], bumped: new Set(), heard: null };
 }
 
 export function identityOf(n: NodeState): PlanInput["me"] {
@@ -41,9 +45,11 @@ export function* pass(w: World, n: NodeState): Generator<Point, PassEnd> {
       if (volume === null) return { ...gone(n), error: null };
       const host = look(w, n, volume);
       const me = identityOf(n);
-      const input: PlanInput = { volume, host, me, intent: n.agent.intent, session: n.agent.session, tables: tablesOf(n), nowMs: w.nowMs };
-      const next = w.protocol.plan(input, w, n);
       const view = viewVolume(volume, host, me);
+      n.agent.session = afterLook(n.agent.session, view, host.takenAtMs);
+      const input = inputFor(w, n, volume, host);
+      const planned = w.protocol.plan(input, w, n);
+      const next = w.wrong.plan ? w.wrong.plan(planned) : planned;
       last = { intent: input.intent, plan: next };
       if (next.actions.length === 0) return { ...last, error: null };
       if (w.nowMs > freshUntil && next.actions.some((a) => FRESH_KINDS.has(a.kind))) {
@@ -52,6 +58,7 @@ export function* pass(w: World, n: NodeState): Generator<Point, PassEnd> {
         continue;
       }
       checkPlan(next.actions, view);
+      checkClaim(w, next.actions);
       n.agent.memory = { volume, freshUntil, host, batch: next.actions, failed: false, steps: 0 };
       yield { moment: "planned", kind: "" };
       const done = yield* applyBatch(w, n, next.actions, view, volume);
@@ -69,12 +76,32 @@ export function* pass(w: World, n: NodeState): Generator<Point, PassEnd> {
   return { ...last, error: null };
 }
 
+/** All that the planner is given. */
+export function inputFor(w: World, n: NodeState, volume: MeshStorVolume, host: HostSnapshot): PlanInput {
+  const { intent, session } = n.agent;
+  const promiseMs = w.guards ? promiseOf(BOUNDS) : null;
+  const input: PlanInput = {
+    volume,
+    host,
+    me: identityOf(n),
+    intent,
+    session,
+    tables: tablesOf(n),
+    nowMs: clockOf(w, n),
+    peers: peersOf(w, n),
+    bounds: BOUNDS,
+    promiseMs,
+    unattended: n.kubeletDead && n.podGone,
+  };
+  return w.wrong.input ? w.wrong.input(input) : input;
+}
+
 /** agent/snapshots.ts: one look serves for a while, until this node does something on its host. */
 function look(w: World, n: NodeState, volume: MeshStorVolume): HostSnapshot {
   const { seen } = n.agent;
   const maxAgeMs = n.agent.intent.kind === "none" ? 1_000 : 300;
   if (seen && w.nowMs - seen.atMs < maxAgeMs && w.rng.chance(0.7)) return seen.host;
-  const host = snapshotOf(n, { name: volume.metadata.name, uid: volume.metadata.uid! }, w.nowMs);
+  const host = snapshotOf(n, { name: volume.metadata.name, uid: volume.metadata.uid! }, clockOf(w, n));
   n.agent.seen = { host, atMs: w.nowMs };
   return host;
 }
@@ -140,12 +167,12 @@ function* applyOne(w: World, n: NodeState, action: HostAction & { why: string })
   w.trace.push({ node: n.name, kind: action.kind });
   say(w, () => `${n.name}: ${action.kind} ${describe(action)}`);
   yield { moment: "after", kind: action.kind };
-  n.agent.session = afterSuccess(n.agent.session, action, { epoch: 0, nowMs: w.nowMs, losses: [] });
+  n.agent.session = afterSuccess(n.agent.session, action, { epoch: 0, nowMs: clockOf(w, n), losses: [] });
 }
 
 function afterFailure(w: World, n: NodeState, action: HostAction & { why: string }, error: MeshStorError): MeshStorError {
   say(w, `${n.name}: ${action.kind} ${describe(action)} failed: ${error.message}`);
-  n.agent.session = failed(n.agent.session, action, error.code, w.nowMs);
+  n.agent.session = failed(n.agent.session, action, error.code, clockOf(w, n));
   return error;
 }
 
@@ -178,7 +205,8 @@ function* applyRecordAction(w: World, n: NodeState, action: RecordAction & { why
   const me = identityOf(n);
   const ids = Array.from({ length: Math.max(1, volume.spec.drivesPerCopy) }, () => newID(w));
   const { nodeName, nodeUID } = me;
-  const context = { me: { nodeName, nodeUID, bootID: me.bootID }, epoch: view.epoch, address: me.address, port: me.port, now: isoNow(w), ids };
+  const promiseMs = w.guards ? promiseOf(BOUNDS) : null;
+  const context = { me: { nodeName, nodeUID, bootID: me.bootID }, epoch: view.epoch, promiseMs, address: me.address, port: me.port, now: isoNow(w), ids };
   const standing = yield* compareAndSwap(w, n.name, action, context);
   n.agent.memory!.volume = standing;
   w.trace.push({ node: n.name, kind: action.kind });
@@ -194,8 +222,8 @@ function remember(w: World, n: NodeState, action: RecordAction & { why: string }
   const losses = leaving.map((m) => lossKey(m.partitionUUID, throughOf(view.members.find((v) => v.uuid === m.partitionUUID)!)));
   const nqn = action.kind === "RecordExport" ? { nqn: exportNQN(action) } : {};
   const interrupted = leaving.filter((m) => agent.session.joining.includes(m.partitionUUID));
-  agent.session = afterSuccess(agent.session, action, { epoch: written.status?.epoch ?? 0, nowMs: w.nowMs, losses, ...nqn });
-  for (const m of interrupted) agent.session = afterJoinFailure(agent.session, m.partitionUUID, w.nowMs, false);
+  agent.session = afterSuccess(agent.session, action, { epoch: written.status?.epoch ?? 0, nowMs: clockOf(w, n), losses, ...nqn });
+  for (const m of interrupted) agent.session = afterJoinFailure(agent.session, m.partitionUUID, clockOf(w, n), false);
   for (const m of leaving) agent.bumped.add(m.partitionUUID);
   if (action.kind === "RecordJoining") agent.bumped.delete(action.member.partitionUUID);
   if (action.kind === "RecordClaim") agent.bumped.clear();

@@ -2,6 +2,7 @@
 import type { MeshStorVolume, MirrorRecord, PartitionRecord, VolumeStatus } from "../../api/volume.ts";
 import { PARTITION_OVERHEAD } from "../../base/layout.ts";
 import { GiB } from "../../base/units.ts";
+import { boundsOf } from "../bounds.ts";
 import type { DriveTable, HostSnapshot } from "../observed.ts";
 import type { Intent, PlanInput } from "../plan.ts";
 import { partitionSize } from "../sizes.ts";
@@ -11,6 +12,8 @@ import { EMPTY_SESSION } from "../session.ts";
 export const VOLUME_NAME = "pvc-1";
 export const VOLUME_UID = "0a0a0a0a-1111-4222-8333-444444444444";
 export const STAGING = "/staging";
+/** How often a heartbeat is written (kube/lease.ts). */
+export const LEASE_RENEW_MS = 10_000;
 export const NOW = "2026-11-20T10:00:00Z";
 
 /** Partition UUID of a node's member: `part("a")`, second mirror `part("a", 1)`. */
@@ -78,7 +81,7 @@ export function emptyHost(node: string, boot = 1): HostSnapshot {
 
 export function context(node: string, epoch: number, change: Partial<RecordContext> = {}): RecordContext {
   const { nodeName, nodeUID: uid, bootID, address, port } = identity(node);
-  return { me: { nodeName, nodeUID: uid, bootID }, epoch, address, port, now: NOW, ids: [arrayUUID(0), arrayUUID(1)], ...change };
+  return { me: { nodeName, nodeUID: uid, bootID }, epoch, promiseMs: null, address, port, now: NOW, ids: [arrayUUID(0), arrayUUID(1)], ...change };
 }
 
 export const stage: Intent = { kind: "stage", stagingPath: STAGING, mountFlags: [], readOnly: false };
@@ -87,5 +90,6 @@ export const none: Intent = { kind: "none" };
 
 /** What the planner of a node is given. */
 export function planInput(node: string, v: MeshStorVolume, host: HostSnapshot, change: Partial<PlanInput> = {}): PlanInput {
-  return { volume: v, host, me: identity(node), intent: none, session: EMPTY_SESSION, tables: new Map<string, DriveTable>(), nowMs: 0, ...change };
+  const alone = { peers: null, bounds: boundsOf(), promiseMs: null, unattended: false };
+  return { volume: v, host, me: identity(node), intent: none, session: EMPTY_SESSION, tables: new Map<string, DriveTable>(), nowMs: 0, ...alone, ...change };
 }

@@ -2,8 +2,11 @@
 import type { Choices } from "./choices.ts";
 import { checkLiveness, round, stageOn } from "./liveness.ts";
 import type { ModelOptions } from "./model.ts";
-import { createWorld, fault, NODES, step } from "./model.ts";
+import { crisis, fault } from "./faults.ts";
+import { createWorld, NODES } from "./model.ts";
 import { prng } from "./prng.ts";
+import { step } from "./steps.ts";
+import type { Wrong } from "./mutation.ts";
 import type { World } from "./world.ts";
 import { nodeOf } from "./world.ts";
 
@@ -13,10 +16,10 @@ export interface Outcome {
 }
 
 /** Options of a seed: every fifth volume is striped, copies are 1, 2 (mostly) or 3. */
-export function optionsOf(seed: number): ModelOptions & { placement: string[] } {
+export function optionsOf(seed: number): ModelOptions & { guards: boolean; placement: string[] } {
   const rng = prng(seed * 7 + 1);
   const copies = rng.pick([1, 2, 2, 2, 3]);
-  return { seed, copies, stripes: rng.chance(0.2) ? 2 : 1, placement: rng.shuffle(NODES).slice(0, copies) };
+  return { seed, copies, stripes: rng.chance(0.2) ? 2 : 1, guards: !rng.chance(0.1), placement: rng.shuffle(NODES).slice(0, copies) };
 }
 
 /** What a history is made of, by name: each move is carried out whole, and may have an argument. */
@@ -28,6 +31,7 @@ export const MOVES: Readonly<Record<string, (w: World, argument: string) => void
   },
   step,
   fault,
+  crisis,
   liveness: checkLiveness,
 };
 
@@ -38,9 +42,11 @@ export function* randomMoves(rng: Choices, steps: number): Generator<string, voi
   if (rng.chance(0.4)) for (let i = rng.int(6); i > 0; i -= 1) yield "round";
   yield `trouble ${rng.pick([0, 0, 0.02, 0.1])}`;
   const rate = rng.pick([0, 2, 5, 10]) / steps;
+  const trouble = rng.chance(0.5) ? rng.int(steps / 2) : -1;
   for (let i = 0; i < steps; i += 1) {
     yield "step";
     if (rng.chance(rate)) yield "fault";
+    if (i === trouble) yield "crisis";
   }
   yield "liveness";
 }
@@ -50,8 +56,9 @@ export function movesOf(seed: number, steps = 400): Generator<string, void> {
   return randomMoves(prng(seed * 31 + 7), steps);
 }
 
-export function explore(options: ModelOptions, steps = 400): Outcome {
+export function explore(options: ModelOptions, steps = 400, wrong: Wrong = {}): Outcome {
   const world = createWorld(options);
+  world.wrong = wrong;
   // Errors are part of the story here, and their stacks cost more than the rest.
   const errors = Error as { stackTraceLimit?: number };
   const { stackTraceLimit = 10 } = errors;

@@ -1,14 +1,14 @@
 /** Host actions on mirrors and on the volume above them, in the model. */
 import type { HostAction } from "../action.ts";
 import { arrayDevice, windowDevice } from "./host-snapshot.ts";
-import { flush, inSyncMembers, markFaulty, pathOf, raiseEvents, settleWrites, submit } from "./md.ts";
+import { isReleasedByForce } from "./host-fence.ts";
+import { flush, inSyncMembers, markFaulty, pathOf, raiseEvents, settleWrites } from "./md.ts";
 import type { ArrayMember, ArrayState, NodeState, WindowState, World } from "./world.ts";
 import { BLOCKS, freeSlot, hostError, statusOf, violated } from "./world.ts";
 
 type Steps = Generator<void, void>;
 type Of<K extends HostAction["kind"]> = Extract<HostAction, { kind: K }>;
 type MirrorKind = "CreateMirror" | "AssembleMirror" | "FailMember" | "RemoveMember" | "ReAddMember" | "AddMember" | "ShrinkMirror" | "SetWriteMostly" | "StopMirror";
-type VolumeKind = "CreateVolumeDevice" | "RemoveVolumeDevice" | "MakeFilesystem" | "MountStage" | "UnmountStage" | "MountPublish" | "UnmountPublish";
 
 export function* applyMirrorAction(w: World, n: NodeState, action: Of<MirrorKind>): Steps {
   switch (action.kind) {
@@ -45,7 +45,7 @@ function windowsOf(n: NodeState, members: { partitionUUID: string }[]): WindowSt
   });
 }
 
-function arrayOf(n: NodeState, device: string): ArrayState {
+export function arrayOf(n: NodeState, device: string): ArrayState {
   const array = n.arrays.find((a) => arrayDevice(a) === device);
   if (!array) throw hostError("CommandFailed", `${device} is not there`);
   return array;
@@ -63,6 +63,8 @@ function start(w: World, n: NodeState, mirror: number, windows: WindowState[]): 
   const name = `${sb.arrayUUID} in epoch ${epoch}`;
   if (w.started.has(name)) violated("I2", `array ${name} is started a second time`);
   w.started.add(name);
+  w.serving = Math.max(w.serving, epoch);
+  Object.assign(n, { killed: false, shutDown: false });
   n.arrays.push({ slot: freeSlot(n.arrays), arrayUUID: sb.arrayUUID, mirror, epoch, raidDisks: sb.raidDisks, bitmap: new Set(sb.bitmap), members, writes: [], recovering: false });
 }
 
@@ -98,9 +100,11 @@ function assembleMirror(w: World, n: NodeState, action: Of<"AssembleMirror">): v
 function failMember(w: World, n: NodeState, action: Of<"FailMember">): void {
   const { array, m } = memberOf(n, action.device, action.window);
   if (!m || m.faulty) return;
-  if (statusOf(w).mirrors?.[array.mirror]?.inSync.includes(m.window.uuid)) violated("I1", `member ${m.window.uuid} is failed while R names it`);
-  if (!n.agent.bumped.has(m.window.uuid)) violated("Z2", `member ${m.window.uuid} is failed without a record by this process`);
-  checkLabels(w, array, m);
+  if (!isReleasedByForce(n)) {
+    if (statusOf(w).mirrors?.[array.mirror]?.inSync.includes(m.window.uuid)) violated("I1", `member ${m.window.uuid} is failed while R names it`);
+    if (!n.agent.bumped.has(m.window.uuid)) violated("Z2", `member ${m.window.uuid} is failed without a record by this process`);
+    checkLabels(w, array, m);
+  }
   if (!markFaulty(array, m)) throw hostError("Unsafe", `member ${m.window.uuid} is the last one in sync: it is not failed (Z1)`);
   if (m.todo.size === 0) array.recovering = false;
   raiseEvents(array);
@@ -159,7 +163,7 @@ function* reAddMember(w: World, n: NodeState, action: Of<"ReAddMember">): Steps 
   if (array.members.filter((m) => !m.faulty).length >= array.raidDisks) throw hostError("Unsafe", `${action.device} has no vacant slot`);
   if (pathOf(win) !== "live") throw hostError("CommandTimedOut", `member ${win.uuid} does not answer`);
   quiet(w, array);
-  const union = new Set([...array.bitmap, ...own.bitmap]);
+  const union = new Set(w.wrong.bareReAdd ? array.bitmap : [...array.bitmap, ...own.bitmap]);
   array.bitmap = union;
   for (const m of array.members) if (m.window.part.superblock && pathOf(m.window) === "live") m.window.part.superblock.bitmap = new Set(union);
   own.raidDisks = array.raidDisks;
@@ -213,43 +217,4 @@ function stopMirror(w: World, n: NodeState, action: Of<"StopMirror">): void {
     throw hostError("CommandTimedOut", `${action.device} does not stop`);
   raiseEvents(array);
   n.arrays.splice(n.arrays.indexOf(array), 1);
-}
-
-export function applyVolumeAction(w: World, n: NodeState, action: Of<VolumeKind>): void {
-  switch (action.kind) {
-    case "CreateVolumeDevice":
-      if (!n.volumeDevice) n.volumeDevice = { below: action.mirrors.map((device) => arrayOf(n, device)) };
-      return;
-    case "RemoveVolumeDevice":
-      if (n.mounts.length > 0) throw hostError("CommandFailed", "the volume device is mounted");
-      n.volumeDevice = null;
-      return;
-    case "MakeFilesystem":
-      return makeFilesystem(w, n, action);
-    case "MountStage":
-      if (!n.volumeDevice) throw hostError("CommandFailed", "there is no volume device");
-      if (!n.mounts.some((m) => m.target === action.target)) n.mounts.push({ target: action.target, published: false });
-      w.everMounted = true;
-      return;
-    case "UnmountStage":
-      if (n.mounts.some((m) => m.published)) throw hostError("CommandFailed", "the volume is in use by a pod");
-      for (const array of n.arrays) if (!flush(w, array)) throw hostError("CommandTimedOut", "the unmount waits for writes that are held");
-      n.mounts = n.mounts.filter((m) => m.target !== action.target);
-      return;
-    case "MountPublish":
-      if (!n.mounts.some((m) => m.target === action.target)) n.mounts.push({ target: action.target, published: true });
-      return;
-    case "UnmountPublish":
-      n.mounts = n.mounts.filter((m) => m.target !== action.target);
-  }
-}
-
-function makeFilesystem(w: World, n: NodeState, action: Of<"MakeFilesystem">): void {
-  if (!n.volumeDevice) throw hostError("CommandFailed", "there is no volume device");
-  const { filesystem } = statusOf(w);
-  if (w.everMounted || filesystem?.uuid !== action.uuid || filesystem.formattedAt !== undefined) violated("I6", "a volume that is in use is formatted");
-  for (const array of n.volumeDevice.below) {
-    if (!array.writes.some((x) => x.block === 0)) submit(w, array, 0);
-    if (!flush(w, array)) throw hostError("CommandTimedOut", "mkfs waits for writes that are held");
-  }
 }

@@ -68,11 +68,14 @@ export function snapshotOf(n: NodeState, volume: { name: string; uid: string }, 
             volumeUID: volume.uid,
             sizeBytes: GiB,
             below: n.volumeDevice.below.map(arrayDevice).sort(),
-            suspended: false,
+            // With a request held the suspend waits there; nothing new gets through either way (Z14).
+            suspended: n.volumeDevice.suspended && n.volumeDevice.below.every((a) => a.writes.length === 0),
+            suspending: n.volumeDevice.suspended && n.volumeDevice.below.some((a) => a.writes.length > 0),
+            guarded: n.volumeDevice.guard?.nqns ?? null,
           },
         ]
       : [],
-    mounts: n.mounts.map((m) => ({ target: m.target, device: VOLUME_DEVICE, fsType: "xfs", readOnly: false, root: "/" })),
+    mounts: n.mounts.map((m) => ({ target: m.target, device: VOLUME_DEVICE, fsType: "xfs", readOnly: false, root: "/", shutDown: n.shutDown })),
     stranded: 0,
   };
 }

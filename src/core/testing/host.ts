@@ -4,7 +4,9 @@
  */
 import { hostNQN, parseExportNQN } from "../../api/names.ts";
 import type { HostAction } from "../action.ts";
-import { applyMirrorAction, applyVolumeAction } from "./host-mirror.ts";
+import { applyFenceAction, isReleasedByForce } from "./host-fence.ts";
+import { applyMirrorAction } from "./host-mirror.ts";
+import { applyVolumeAction } from "./host-volume.ts";
 import { belowOf, connDevice, controllerOf, partDevice } from "./host-snapshot.ts";
 import { breakConnection, connState, driveState, land } from "./md.ts";
 import type { ConnState, DriveState, ExportState, Label, NodeState, Part, WindowState, World } from "./world.ts";
@@ -43,6 +45,12 @@ export function* applyHost(w: World, n: NodeState, action: HostAction): Steps {
       return closeWindow(n, action.partitionUUID);
     case "StampLabel":
       return yield* stampLabel(w, n, action);
+    case "GuardVolume":
+    case "SuspendVolume":
+    case "ResumeVolume":
+    case "KillUsers":
+    case "ShutdownFilesystem":
+      return applyFenceAction(w, n, action);
     case "CreateVolumeDevice":
     case "RemoveVolumeDevice":
     case "MakeFilesystem":
@@ -183,6 +191,7 @@ function connect(w: World, n: NodeState, action: Of<"Connect">): void {
     export: e,
     state: "live",
     broken: false,
+    brokenAtMs: 0,
     gone: false,
   };
   n.conns.push(conn);
@@ -193,7 +202,7 @@ function disconnect(w: World, n: NodeState, action: Of<"Disconnect">): void {
   if (!c) return;
   for (const array of n.arrays) {
     const m = array.members.find((x) => x.window.conn === c);
-    if (m && !m.faulty) violated("Z1", `${action.nqn} is disconnected under a member that MD still counts on`);
+    if (m && !m.faulty && !isReleasedByForce(n)) violated("Z1", `${action.nqn} is disconnected under a member that MD still counts on`);
   }
   dropConnection(w, n, c);
 }
@@ -273,7 +282,7 @@ export function losePower(w: World, n: NodeState): void {
       }
   for (const host of w.nodes) for (const c of host.conns) if (c.provider === n.name) breakConnection(w, host, c);
   for (const c of n.conns) Object.assign(c, { broken: true, gone: true });
-  Object.assign(n, { up: false, exports: [], conns: [], windows: [], arrays: [], volumeDevice: null, mounts: [] });
+  Object.assign(n, { up: false, exports: [], conns: [], windows: [], arrays: [], volumeDevice: null, mounts: [], killed: false, shutDown: false });
 }
 
 /** Everything of the volume that a node still has; empty when I8 may say that nothing is left. */

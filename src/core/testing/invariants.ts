@@ -1,29 +1,67 @@
 /** What must hold after every step of the model (design section 4). */
 import { hostNQN } from "../../api/names.ts";
 import type { Action } from "../action.ts";
+import { boundsOf } from "../bounds.ts";
 import type { VolumeView } from "../view.ts";
 import { leftoversOf } from "./host.ts";
-import { inSyncMembers } from "./md.ts";
+import { inSyncMembers, pathOf } from "./md.ts";
 import type { ArrayState, NodeState, World } from "./world.ts";
-import { bootID, findPart, latest, statusOf, violated } from "./world.ts";
+import { bootID, findPart, hasUsers, latest, statusOf, violated } from "./world.ts";
 
 export function checkWorld(w: World): void {
   checkOneWriter(w);
   checkRecorded(w);
   for (const n of w.nodes) {
     checkExports(w, n);
-    for (const array of n.arrays) checkMembers(w, array);
+    checkFresh(w, n);
+    for (const array of n.arrays) if (runsCurrent(w, n, array)) checkMembers(w, array);
   }
 }
 
-/** I2: arrays run on the recorded owner only, in the recorded epoch. */
+/** I2: arrays run on the recorded owner in the recorded epoch, or are a former owner's, of an older epoch; no member answers to two. */
 function checkOneWriter(w: World): void {
-  const { owner, epoch } = statusOf(w);
+  const { epoch = 0 } = statusOf(w);
+  const answering = new Map<string, number>();
   for (const n of w.nodes)
     for (const array of n.arrays) {
-      if (owner?.nodeUID !== n.uid || owner.bootID !== bootID(n)) violated("I2", `mirror ${array.mirror} runs on node ${n.name}, the owner is ${owner?.nodeName ?? "nobody"}`);
-      for (const m of array.members) if (m.window.epoch !== epoch) violated("I2", `member ${m.window.uuid} runs in epoch ${m.window.epoch}, the record is at ${epoch}`);
+      if (array.epoch > epoch || (array.epoch === epoch && !runsCurrent(w, n, array)))
+        violated(
+          "I2",
+          `mirror ${array.mirror} runs on node ${n.name} in epoch ${array.epoch}, the record is at ${epoch} and the owner is ${statusOf(w).owner?.nodeName ?? "nobody"}`,
+        );
+      for (const m of array.members) {
+        const { uuid } = m.window;
+        if (m.window.epoch !== array.epoch) violated("I2", `member ${uuid} of epoch ${m.window.epoch} runs in an array of epoch ${array.epoch}`);
+        if (m.faulty || pathOf(m.window) !== "live") continue;
+        const other = answering.get(uuid);
+        if (other !== undefined && other !== array.epoch) violated("I2", `member ${uuid} answers to epochs ${other} and ${array.epoch}`);
+        answering.set(uuid, array.epoch);
+      }
     }
+}
+
+/** The array is the recorded owner's, of this epoch. */
+function runsCurrent(w: World, n: NodeState, array: ArrayState): boolean {
+  const { owner, epoch } = statusOf(w);
+  return owner?.nodeUID === n.uid && owner.bootID === bootID(n) && array.epoch === epoch;
+}
+
+/** I10: whoever could read here now reads nothing older than what the newest epoch serves. */
+function checkFresh(w: World, n: NodeState): void {
+  if (!hasUsers(n) || n.volumeDevice?.suspended) return;
+  for (const array of n.arrays) {
+    // Z16: the promise is kept without the agent for every member that somebody else could start from.
+    const loose = array.members.find(
+      (m) => m.window.conn && !m.window.conn.gone && m.inSync && !m.faulty && isRecorded(w, m.window.uuid) && !n.volumeDevice?.guard?.nqns.includes(m.window.conn.nqn),
+    );
+    if (w.guards && loose && runsCurrent(w, n, array)) violated("Z16", `node ${n.name} serves with member ${loose.window.uuid} in R, which its guard does not watch`);
+    if (array.epoch < w.serving && inSyncMembers(array).some((m) => pathOf(m.window) === "live"))
+      violated("I10", `node ${n.name} serves reads of epoch ${array.epoch}, epoch ${w.serving} has begun`);
+  }
+}
+
+function isRecorded(w: World, uuid: string): boolean {
+  return (statusOf(w).mirrors ?? []).some((m) => m.inSync.includes(uuid));
 }
 
 /** L1: every acknowledged write is on every member of R. */
@@ -65,8 +103,13 @@ function checkMembers(w: World, array: ArrayState): void {
   }
 }
 
+const FRESH_READS: ReadonlySet<string> = new Set(["GuardVolume", "SuspendVolume", "ResumeVolume"]);
+
 /** Decisions against what was seen: Z1 (the last member in sync is not failed), Z3 (no membership operation with a member held). */
 export function checkPlan(actions: readonly Action[], view: VolumeView): void {
+  // I10: whatever needs the API, or may hang, is no company for a suspend.
+  const alone = actions.some((a) => FRESH_READS.has(a.kind));
+  if (alone && view.mine && actions.some((a) => !FRESH_READS.has(a.kind))) violated("I10", `${actions.map((a) => a.kind).join(", ")} are planned together`);
   for (const action of actions) {
     if (action.kind === "FailMember") {
       const left = view.mirrors.find((m) => m.array?.device === action.device)!.array!.members.filter((m) => m.flags.includes("in_sync") && m.device !== action.window);
@@ -76,6 +119,17 @@ export function checkPlan(actions: readonly Action[], view: VolumeView): void {
     const mirror = view.mirrors.find((m) => m.array?.device === action.device);
     const held = mirror?.members.find((m) => m.inArray && !m.inArray.flags.includes("faulty") && m.connection && m.connection.state !== "live");
     if (held) violated("Z3", `${action.kind} is planned while member ${held.uuid} is held`);
+  }
+}
+
+/** I2: an owner is replaced only if it is declared dead, or was not heard of for as long as the bound says when that was decided. */
+export function checkClaim(w: World, actions: readonly Action[]): void {
+  for (const action of actions) {
+    if (action.kind !== "RecordClaim" || action.from === null) continue;
+    const owner = w.nodes.find((n) => n.uid === action.from!.nodeUID)!;
+    // The observer's clock may run faster than true time by what model.ts draws.
+    const silent = w.nowMs - owner.heartbeatMs > 0.98 * boundsOf().leaseGoneMs;
+    if (!owner.outOfService && !silent) violated("I2", `node ${owner.name}, which lives, is robbed of the volume`);
   }
 }
 

@@ -5,8 +5,9 @@ import { STAGING } from "./builders.ts";
 import { leftoversOf } from "./host.ts";
 import { checkWorld } from "./invariants.ts";
 import { flush, stepRecovery, submit } from "./md.ts";
-import { detectLosses, kubeletAsks, powerOff, powerOn, stepAgent } from "./model.ts";
-import { deleteVolume, togglePublish } from "./user.ts";
+import { revive } from "./faults.ts";
+import { deleteVolume, detectLosses, kubeletAsks, powerOff, powerOn, stepAgent, togglePublish } from "./model.ts";
+import { advance } from "./time.ts";
 import type { NodeState, World } from "./world.ts";
 import { BLOCKS, latest, partsOf, say, statusOf, violated } from "./world.ts";
 
@@ -15,7 +16,7 @@ const PASS_STEPS = 2_000;
 
 /** Everyone gets a turn: news arrive, passes run to their end, drives and networks answer. */
 export function round(w: World, ms: number): void {
-  w.nowMs += ms;
+  advance(w, ms);
   detectLosses(w);
   for (const n of w.rng.shuffle(w.nodes)) {
     n.agent.cache = w.api.versions.length - 1;
@@ -49,27 +50,24 @@ export function healEverything(w: World): void {
   w.trouble = 0;
   w.api.cut.clear();
   w.cuts.clear();
+  w.slowUntilMs = 0;
   for (const n of w.nodes) for (const drive of n.drives) drive.present = true;
   for (const n of w.nodes) if (!n.up) powerOn(w, n);
+  for (const n of w.nodes) if (n.agentDown || n.kubeletDead) revive(w, n);
   for (const pending of [...w.api.pending]) if (w.rng.chance(0.5)) landPut(w, pending);
   w.api.pending = w.api.pending.filter((p) => w.nodes.some((n) => n.name === p.from && n.agent.point?.moment === "within"));
 }
 
-/** A node where kubelet may have the volume gives it up; writes held for ever need a reboot by a human (I4 is the next issue). */
+/** A node where kubelet may have the volume gives it up; what is held for ever is stopped by force (I8, I4). */
 export function unstageEverywhere(w: World): void {
   for (const n of w.nodes) {
-    while (n.mounts.some((m) => m.published)) togglePublish(w, n);
+    for (let i = 0; n.mounts.some((m) => m.published); i += 1) {
+      if (i > 9) violated("liveness", `${n.name} cannot unpublish`);
+      togglePublish(w, n);
+    }
     n.wants = n.mayBeStaged ? "unstage" : "none";
   }
   const staged = (): NodeState[] => w.nodes.filter((n) => n.mayBeStaged);
-  for (let i = 0; i < 60 && staged().length > 0; i += 1) round(w, 1_000);
-  for (const n of staged()) {
-    if (!n.agent.last?.plan?.waits.some((s) => s.startsWith("writes are held"))) continue;
-    powerOff(w, n);
-    round(w, 1_000);
-    powerOn(w, n);
-    n.wants = n.mayBeStaged ? "unstage" : "none";
-  }
   until(w, "unstaged everywhere", () => staged().length === 0 && statusOf(w).owner === undefined);
 }
 
@@ -83,6 +81,7 @@ export function isHealthy(w: World, owner: NodeState): boolean {
   const { mirrors = [], partitions = [] } = statusOf(w);
   if (w.nodes.some((n) => n.agent.pass !== null || (n.agent.last?.plan?.actions.length ?? 0) > 0 || n.agent.last?.error)) return false;
   if (mirrors.length === 0 || owner.arrays.length !== mirrors.length) return false;
+  if (owner.volumeDevice?.suspended || statusOf(w).former !== undefined) return false;
   if (partitions.some((p) => !["Synced", "Faulty"].includes(p.state))) return false;
   // A partition that could not be made is replaced by the controller, which is not here.
   if (partitions.some((p) => p.state === "Faulty")) return true;
@@ -115,6 +114,9 @@ function stageWithoutOne(w: World, owner: NodeState): void {
   };
   until(w, `staged on node ${owner.name} without node ${away.name}`, () => staged() || hopeless());
   powerOn(w, away);
+  round(w, 5_000);
+  // It held the last good copy while the volume was in use already: what is held ends with the pod (I4).
+  if (owner.mounts.length > 0 && owner.agent.last?.plan?.waits.some((s) => s.startsWith("writes are held"))) unstageEverywhere(w);
 }
 
 /** Every partition of a mirror failed before the first use: the controller, which is not here, would find another place. */

@@ -114,10 +114,19 @@ function failWrite(w: World, array: ArrayState, write: WriteState): void {
 }
 
 function acknowledge(w: World, array: ArrayState, write: WriteState): void {
+  const host = w.nodes.find((n) => n.arrays.includes(array));
+  if (host?.killed || host?.shutDown) {
+    // I4: it ends, and nobody is alive to hear of it.
+    array.writes.splice(array.writes.indexOf(write), 1);
+    return say(w, `write ${write.value} of block ${array.mirror}.${write.block} ends after its users`);
+  }
   const R = statusOf(w).mirrors?.[array.mirror]?.inSync ?? [];
   // The named residual of I1 is left out: while MD went on by itself with a recorded member failed, nothing is acknowledged.
   if (R.some((uuid) => !array.members.some((m) => m.window.uuid === uuid && !m.kicked))) return;
+  // The same on a former owner, whose R the record names no more: it is on every member that MD has not failed, the new owner's among them.
+  if (array.epoch < w.serving && array.members.some((m) => m.kicked)) return;
   array.writes.splice(array.writes.indexOf(write), 1);
+  if (array.epoch < w.serving) violated("I4", `write ${write.value} is acknowledged in epoch ${array.epoch}, after epoch ${w.serving} began`);
   w.acked[array.mirror]![write.block] = write.value;
   say(w, `write ${write.value} of block ${array.mirror}.${write.block} is acknowledged`);
   if (degradedBy(array) === 0) clearBits(array, [write.block]);
@@ -183,6 +192,7 @@ export function flush(w: World, array: ArrayState): boolean {
 /** The application reads a block where no write is under way; what it saw once must never go back (I3). */
 export function read(w: World, array: ArrayState, block: number): void {
   if (array.writes.some((x) => x.block === block)) return;
+  if (array.epoch < w.serving) violated("I10", `block ${array.mirror}.${block} is read in epoch ${array.epoch}, after epoch ${w.serving} began`);
   const sources = inSyncMembers(array).filter((m) => pathOf(m.window) === "live");
   if (sources.length === 0) return;
   const value = w.rng.pick(sources).window.part.content[block]!;
@@ -191,12 +201,14 @@ export function read(w: World, array: ArrayState, block: number): void {
   w.acked[array.mirror]![block] = value;
 }
 
-/** A connection that breaks leaves requests under way: they reach the drive late, or never. */
-export function breakConnection(w: World, host: NodeState, c: ConnState): void {
+/** A connection that breaks leaves requests under way: they reach the drive late, or never; if only the way back is cut, all of them do. */
+export function breakConnection(w: World, host: NodeState, c: ConnState, oneWay = false): void {
   if (c.broken || c.gone) return;
   c.broken = true;
+  c.brokenAtMs = w.nowMs;
   for (const array of host.arrays)
-    for (const write of array.writes) if (write.waiting.has(c.uuid) && w.rng.chance(0.5)) c.export.late.push({ block: write.block, phase: write.phase, value: write.value });
+    for (const write of array.writes)
+      if (write.waiting.has(c.uuid) && (oneWay || w.rng.chance(0.5))) c.export.late.push({ block: write.block, phase: write.phase, value: write.value });
 }
 
 /** One late request reaches the drive behind the export. */

@@ -4,21 +4,24 @@
  * checks the rules of design section 4 after every step (invariants.ts). When the faults stop, the
  * volume must become healthy, move, and go without a trace (liveness.ts).
  *
- *   world.ts  state    host*.ts, md.ts  the kernels    api.ts  the record    agent.ts  the loop    user.ts  the rest
+ *   world.ts  state    host*.ts, md.ts  the kernels    api.ts  the record    agent.ts  the loop
+ *   time.ts  what happens by itself    steps.ts  one event    faults.ts  what breaks
  */
 import { plan } from "../plan.ts";
-import { endJob, newAgent, pass } from "./agent.ts";
-import { landPut, put } from "./api.ts";
-import { driveID, memberBytes, nodeUID, part, STAGING, stage, unstage, volume } from "./builders.ts";
 import { applyRecord } from "../record.ts";
-import { applyHost, dropConnection, losePower } from "./host.ts";
-import { checkUnstaged, checkWorld } from "./invariants.ts";
-import { breakConnection, land, markFaulty, read, settleWrites, stepRecovery, stepWrite, submit } from "./md.ts";
+import { planPublish, planUnpublish } from "../plan-publish.ts";
+import { newAgent, pass } from "./agent.ts";
+import { put } from "./api.ts";
+import { driveID, memberBytes, nodeUID, part, STAGING, stage, unstage, volume, VOLUME_NAME, VOLUME_UID } from "./builders.ts";
+import { applyAll, applyHost, losePower } from "./host.ts";
+import { snapshotOf, VOLUME_DEVICE } from "./host-snapshot.ts";
+import { checkUnstaged } from "./invariants.ts";
+import { breakConnection } from "./md.ts";
 import type { Choices } from "./choices.ts";
 import { prng } from "./prng.ts";
-import { deleteVolume, togglePublish } from "./user.ts";
+import { seeLoss } from "./time.ts";
 import type { NodeState, PassEnd, Protocol, World } from "./world.ts";
-import { BLOCKS, bootID, nodeOf, say, violated } from "./world.ts";
+import { BLOCKS, bootID, clockOf, latest, nodeOf, say, violated } from "./world.ts";
 
 export interface ModelOptions {
   seed: number;
@@ -30,32 +33,47 @@ export interface ModelOptions {
   choices?: Choices;
   /** Planted faults, in the place of production code. */
   protocol?: Partial<Protocol>;
+  /** A guard runs on every node, so owners promise to stop by themselves (Z16); no if left out. */
+  guards?: boolean;
 }
 
 /** Names of all nodes. */
 export const NODES: readonly string[] = ["a", "b", "c"];
+
+function newNode(name: string, rng: Choices): NodeState {
+  return {
+    name,
+    uid: nodeUID(name),
+    boot: 1,
+    up: true,
+    drives: [0, 1].map((i) => ({ id: driveID(name, i), device: `nvme${i}n1`, present: true, incarnation: 0, parts: [] })),
+    exports: [],
+    conns: [],
+    windows: [],
+    arrays: [],
+    volumeDevice: null,
+    mounts: [],
+    agent: newAgent(),
+    agentDown: false,
+    // Clocks of machines differ by far less; the margin of the promise covers this much.
+    clock: { rate: 0.995 + 0.01 * (rng.int(1_001) / 1_000), offsetMs: rng.int(1_000_000) },
+    killed: false,
+    shutDown: false,
+    kubeletDead: false,
+    podGone: false,
+    outOfService: false,
+    heartbeatMs: 0,
+    wants: "none",
+    mayBeStaged: false,
+  };
+}
 
 export function createWorld(options: ModelOptions): World {
   const rng = options.choices ?? prng(options.seed);
   const w: World = {
     protocol: { plan, record: applyRecord, host: applyHost, ...options.protocol },
     rng,
-    nodes: NODES.map((name) => ({
-      name,
-      uid: nodeUID(name),
-      boot: 1,
-      up: true,
-      drives: [0, 1].map((i) => ({ id: driveID(name, i), device: `nvme${i}n1`, present: true, incarnation: 0, parts: [] })),
-      exports: [],
-      conns: [],
-      windows: [],
-      arrays: [],
-      volumeDevice: null,
-      mounts: [],
-      agent: newAgent(),
-      wants: "none",
-      mayBeStaged: false,
-    })),
+    nodes: NODES.map((name) => newNode(name, rng)),
     api: { versions: [], pending: [], cut: new Set() },
     nowMs: 0,
     acked: Array.from({ length: options.stripes }, () => Array.from({ length: BLOCKS }, () => 0)),
@@ -72,6 +90,10 @@ export function createWorld(options: ModelOptions): World {
     killAt: null,
     started: new Set(),
     log: [],
+    serving: 0,
+    guards: options.guards ?? false,
+    slowUntilMs: 0,
+    wrong: {},
     trouble: 0,
   };
   const on = options.placement ?? rng.shuffle(NODES).slice(0, options.copies);
@@ -101,7 +123,7 @@ function hasStarted(w: World, n: NodeState): boolean {
 /** One step of a node's agent: to the next point at which it could die. False if it is down. */
 export function stepAgent(w: World, n: NodeState): boolean {
   const { agent } = n;
-  if (!n.up || !hasStarted(w, n)) return false;
+  if (!n.up || n.agentDown || !hasStarted(w, n)) return false;
   agent.pass ??= pass(w, n);
   if (agent.memory) agent.memory.steps += 1;
   const step = agent.pass.next();
@@ -136,7 +158,7 @@ function passEnded(w: World, n: NodeState, end: PassEnd): void {
 
 /** Kubelet asks again for what it wants, also after its agent has restarted. */
 export function kubeletAsks(n: NodeState): void {
-  if (!n.up || n.wants === n.agent.intent.kind) return;
+  if (!n.up || n.agentDown || n.kubeletDead || n.wants === n.agent.intent.kind) return;
   n.agent.intent = n.wants === "stage" ? stage : n.wants === "unstage" ? unstage : { kind: "none" };
   if (n.wants === "stage") n.mayBeStaged = true;
 }
@@ -157,32 +179,26 @@ export function powerOff(w: World, n: NodeState): void {
 
 export function powerOn(w: World, n: NodeState): void {
   n.boot += 1;
-  n.up = true;
+  Object.assign(n, { up: true, agentDown: false, kubeletDead: false, podGone: false, outOfService: false });
   n.agent = newAgent();
   // Kubelet may have forgotten what was staged before, or finds it again and cleans up.
   if (w.rng.chance(0.5)) Object.assign(n, { mayBeStaged: false, wants: "none" });
   say(w, `${n.name}: power on, ${bootID(n)}`);
 }
 
-export function cut(w: World, a: string, b: string): void {
-  say(w, `network between ${a} and ${b} cut`);
+export function cut(w: World, a: string, b: string, oneWay = false): void {
+  say(w, `network between ${a} and ${b} cut${oneWay ? ", one way" : ""}`);
   w.cuts.add([a, b].sort().join("-"));
   for (const [host, provider] of [
     [a, b],
     [b, a],
   ] as const)
-    for (const c of nodeOf(w, host).conns) if (c.provider === provider) breakConnection(w, nodeOf(w, host), c);
+    for (const c of nodeOf(w, host).conns) if (c.provider === provider) breakConnection(w, nodeOf(w, host), c, oneWay);
 }
 
 /** The keep-alive ends: a broken connection is seen, and never comes back by itself. */
 export function detectLosses(w: World): void {
-  for (const n of w.nodes)
-    for (const c of n.conns)
-      if (c.broken && c.state === "live") {
-        c.state = "connecting";
-        // The loss watch drops what was seen before.
-        n.agent.seen = null;
-      }
+  for (const n of w.nodes) for (const c of n.conns) if (c.broken) seeLoss(n, c);
 }
 
 export function pullDrive(w: World, n: NodeState, index: number): void {
@@ -194,122 +210,24 @@ export function pullDrive(w: World, n: NodeState, index: number): void {
   drive.device = `nvme${index + 2 * drive.incarnation + 100}n1`;
 }
 
-/** A few steps of one agent, at most to the end of its pass. */
-function stepBurst(w: World, n: NodeState): void {
-  for (let i = w.rng.int(6); i >= 0 && stepAgent(w, n) && n.agent.pass; i -= 1);
+/** Publishing and unpublishing go beside the loop (agent/csi-port.ts). */
+export function togglePublish(w: World, n: NodeState): void {
+  const v = latest(w);
+  if (!n.up || n.agentDown || n.kubeletDead || !n.mounts.some((m) => m.target === STAGING)) return;
+  const targetPath = "/pod";
+  const { mounts } = snapshotOf(n, { name: VOLUME_NAME, uid: VOLUME_UID }, clockOf(w, n));
+  const there = mounts.some((m) => m.target === targetPath);
+  const publish = planPublish(mounts, n.volumeDevice ? VOLUME_DEVICE : null, { volumeID: v?.metadata.name ?? "", stagingPath: STAGING, targetPath, readOnly: false });
+  const action = there ? planUnpublish(mounts, targetPath) : publish.action;
+  if (!action || (action.kind !== "MountPublish" && action.kind !== "UnmountPublish")) return;
+  applyAll(w, n, action);
+  w.trace.push({ node: n.name, kind: action.kind });
+  say(w, `${n.name}: ${action.kind}`);
 }
 
-/** The application and MD go on by one step somewhere. */
-function stepData(w: World): void {
-  const arrays = w.nodes.flatMap((n) => n.arrays.map((array) => ({ n, array })));
-  if (arrays.length === 0) return;
-  const { n, array } = w.rng.pick(arrays);
-  const mounted = n.mounts.length > 0;
-  const block = w.rng.int(BLOCKS);
-  const dice = w.rng.int(10);
-  if (dice < 2 && mounted && !array.writes.some((x) => x.block === block)) submit(w, array, block);
-  else if (dice < 3 && mounted) read(w, array, block);
-  else if (dice < 5) stepRecovery(w, array);
-  else if (array.writes.length > 0) {
-    const write = w.rng.pick(array.writes);
-    const waiting = [...write.waiting];
-    if (waiting.length > 0) stepWrite(w, array, write, w.rng.pick(waiting));
-  }
-  settleWrites(w, array);
-}
-
-function stepLate(w: World): void {
-  const exports = w.nodes.flatMap((n) => n.exports).filter((e) => e.late.length > 0 && e.drive.present && e.drive.incarnation === e.incarnation);
-  if (exports.length > 0 && w.rng.chance(0.5)) {
-    const e = w.rng.pick(exports);
-    return land(w, e, w.rng.int(e.late.length));
-  }
-  const orphans = w.api.pending.filter((p) => !w.nodes.some((n) => n.name === p.from && n.agent.point?.moment === "within"));
-  if (orphans.length === 0) return;
-  const pending = w.rng.pick(orphans);
-  if (w.rng.chance(0.5)) w.api.pending = w.api.pending.filter((p) => p !== pending);
-  else if (landPut(w, pending)) say(w, `a late write of ${pending.from} lands as version ${w.api.versions.length - 1}`);
-}
-
-function stepKubelet(w: World, n: NodeState): void {
-  const dice = w.rng.int(10);
-  const staged = w.nodes.some((x) => x.mounts.length > 0);
-  if (dice < 4 && n.wants === "none" && (!staged || dice === 0)) n.wants = "stage";
-  else if (dice < 5) n.wants = n.mayBeStaged ? "unstage" : "none";
-  else if (dice < 6) n.wants = n.wants === "unstage" ? "stage" : "none";
-  else if (dice < 8) togglePublish(w, n);
-  else if (dice < 9 && w.rng.chance(0.1)) deleteVolume(w);
-  kubeletAsks(n);
-}
-
-/** An agent dies, rather in the middle of something than at rest. */
-function killInAction(w: World, n: NodeState): void {
-  if (!n.up) return;
-  for (let i = 1 + w.rng.int(8); i > 0 && (n.agent.point?.kind ?? "") === ""; i -= 1) stepAgent(w, n);
-  for (let i = w.rng.int(3); i > 0; i -= 1) stepAgent(w, n);
-  killAgent(w, n);
-}
-
-/** Something breaks. */
-export function fault(w: World): void {
-  const n = w.rng.pick(w.nodes);
-  const other = w.rng.pick(w.nodes);
-  const dice = w.rng.int(40) / 2;
-  if (dice < 7) return killInAction(w, n);
-  if (dice < 11) return n.up ? powerOff(w, n) : undefined;
-  if (dice < 13) return n === other ? undefined : cut(w, n.name, other.name);
-  if (dice < 15) return pullDrive(w, n, w.rng.int(2));
-  if (dice < 16) {
-    const cutOff = w.rng.chance(0.5) ? w.nodes : [n];
-    for (const x of cutOff) w.api.cut.add(x.name);
-    return say(w, `${cutOff.map((x) => x.name).join(", ")}: the API is out of reach`);
-  }
-  if (dice < 16.5) return removeByHand(w, n);
-  const inUse = n.conns.find((x) => n.arrays.some((a) => a.members.some((m) => m.window.conn === x)));
-  if (dice < 17) {
-    if (!inUse) return;
-    say(w, `${n.name}: a connection deleted by hand`);
-    return dropConnection(w, n, inUse);
-  }
-  const c = inUse ?? n.conns[0];
-  if (!c) return;
-  say(w, `${n.name}: a connection breaks`);
-  breakConnection(w, n, c);
-}
-
-/** A person fails a member and takes it out of the array, behind our back (the residual of I1 again). */
-function removeByHand(w: World, n: NodeState): void {
-  const array = n.arrays[0];
-  const m = array && w.rng.pick(array.members);
-  if (!array || !m || m.faulty || !markFaulty(array, m)) return;
-  say(w, `${n.name}: member ${m.window.uuid.slice(0, 4)} failed and removed by hand`);
-  m.kicked = true;
-  settleWrites(w, array);
-  if (array.writes.length === 0) array.members.splice(array.members.indexOf(m), 1);
-}
-
-/** Something that broke is mended. */
-function recover(w: World): void {
-  if (w.api.cut.size === 0 && w.cuts.size === 0 && w.nodes.every((n) => n.up && n.drives.every((d) => d.present))) return;
-  const mends: (() => void)[] = w.nodes.filter((n) => !n.up).map((n) => () => powerOn(w, n));
-  if (w.cuts.size > 0) mends.push(() => (say(w, "networks healed"), w.cuts.clear()));
-  if (w.api.cut.size > 0) mends.push(() => (say(w, "the API is in reach"), w.api.cut.clear()));
-  for (const drive of w.nodes.flatMap((n) => n.drives)) if (!drive.present) mends.push(() => (say(w, `drive ${drive.id} is back`), (drive.present = true)));
-  if (mends.length > 0) w.rng.pick(mends)();
-}
-
-/** One event, drawn by weight; then everything that must hold is looked at. */
-export function step(w: World): void {
-  w.nowMs += w.rng.int(400);
-  const dice = w.rng.int(100);
-  const n = w.rng.pick(w.nodes);
-  if (dice < 60) stepBurst(w, n);
-  else if (dice < 78) for (let i = w.rng.int(4); i >= 0; i -= 1) stepData(w);
-  else if (dice < 83) endJob(w, n);
-  else if (dice < 89) n.agent.cache += w.api.cut.has(n.name) || n.agent.cache < 0 ? 0 : w.rng.int(w.api.versions.length - n.agent.cache);
-  else if (dice < 94) detectLosses(w);
-  else if (dice < 96) stepLate(w);
-  else if (dice < 98) stepKubelet(w, n);
-  else recover(w);
-  checkWorld(w);
+export function deleteVolume(w: World): void {
+  const v = latest(w);
+  if (!v || v.metadata.deletionTimestamp) return;
+  say(w, "volume deleted");
+  put(w, { ...v, metadata: { ...v.metadata, deletionTimestamp: "2026-11-20T11:00:00Z" } });
 }

@@ -2,20 +2,22 @@
 import type { ActionKind } from "../action.ts";
 import type { Plan, PlanInput } from "../plan-types.ts";
 import { plan } from "../plan.ts";
-import { identityOf } from "./agent.ts";
+import { inputFor } from "./agent.ts";
 import { STAGING, VOLUME_NAME, VOLUME_UID } from "./builders.ts";
-import { snapshotOf, tablesOf } from "./host-snapshot.ts";
+import { snapshotOf } from "./host-snapshot.ts";
 import { isHealthy, round, stageOn, until } from "./liveness.ts";
 import { flush, submit } from "./md.ts";
 import type { ModelOptions } from "./model.ts";
 import { createWorld, kubeletAsks, stepAgent } from "./model.ts";
+import { advance } from "./time.ts";
 import type { NodeState, World } from "./world.ts";
-import { latest, nodeOf } from "./world.ts";
+import { clockOf, latest, nodeOf } from "./world.ts";
 
 /** A volume of these nodes, staged on `owner` and at rest. */
 export function inUse(owner: string, options: Partial<ModelOptions> & { placement: string[] }): World {
   const w = createWorld({ seed: 1, copies: options.placement.length, stripes: 1, ...options });
   // A table test shall not change with the number of draws before it.
+  for (const n of w.nodes) n.clock = { rate: 1, offsetMs: 0 };
   w.rng = { ...w.rng, shuffle: (list) => [...list], chance: () => false };
   stageOn(w, nodeOf(w, owner));
   rest(w, nodeOf(w, owner));
@@ -44,8 +46,8 @@ export function doneByAll(w: World, since = 0): string[] {
 
 /** What a node is given now; the cache is up to date unless told. */
 export function inputOf(w: World, n: NodeState, change: Partial<PlanInput> = {}): PlanInput {
-  const host = snapshotOf(n, { name: VOLUME_NAME, uid: VOLUME_UID }, w.nowMs);
-  return { volume: latest(w)!, host, me: identityOf(n), intent: n.agent.intent, session: n.agent.session, tables: tablesOf(n), nowMs: w.nowMs, ...change };
+  const host = snapshotOf(n, { name: VOLUME_NAME, uid: VOLUME_UID }, clockOf(w, n));
+  return { ...inputFor(w, n, latest(w)!, host), ...change };
 }
 
 /** What a node would do next. */
@@ -55,7 +57,7 @@ export function nextOf(w: World, n: NodeState, change: Partial<PlanInput> = {}):
 
 /** Every node's agent goes on by a single step, with all news. */
 export function stepAll(w: World): void {
-  w.nowMs += 10;
+  advance(w, 10);
   for (const n of w.nodes) {
     n.agent.cache = w.api.versions.length - 1;
     kubeletAsks(n);

@@ -1,8 +1,8 @@
 /** Whole lives of a volume, without chance: told once, and again with an agent killed at every single step. */
-import { detectLosses, powerOff, powerOn, pullDrive } from "./model.ts";
-import { deleteVolume, togglePublish } from "./user.ts";
+import { cut, deleteVolume, detectLosses, powerOff, powerOn, pullDrive, togglePublish } from "./model.ts";
 import { stageOn, unstageEverywhere, until } from "./liveness.ts";
-import { rest, rounds, stepAll, write } from "./scenes.ts";
+import { submit } from "./md.ts";
+import { isStaged, rest, rounds, stepAll, write } from "./scenes.ts";
 import type { NodeState, World } from "./world.ts";
 import { latest, partsOf } from "./world.ts";
 
@@ -55,6 +55,44 @@ export function handOverAndReboot(w: World): void {
   stageOn(w, c);
   write(w, c);
   rest(w, c);
+  deleteWithoutATrace(w);
+}
+
+/** The owner is cut off from everybody with requests under way; b takes over; the former owner stops, and its copy comes back. */
+export function takeoverAndReturn(w: World): void {
+  const [a, b] = [w.nodes[0]!, w.nodes[1]!];
+  stageOn(w, a);
+  togglePublish(w, a);
+  write(w, a);
+  rest(w, a);
+  for (const array of a.arrays) submit(w, array, 2);
+  isolate(w, a);
+  for (const array of a.arrays) submit(w, array, 3);
+  b.wants = "stage";
+  until(w, "staged on node b", () => isStaged(b), { ms: 2_000 });
+  write(w, b);
+  w.api.cut.clear();
+  w.cuts.clear();
+  rest(w, b);
+  deleteWithoutATrace(w);
+}
+
+/** The network is cut between a node and everybody else, the API included. */
+export function isolate(w: World, n: NodeState): void {
+  w.api.cut.add(n.name);
+  for (const other of w.nodes) if (other !== n) cut(w, n.name, other.name);
+}
+
+/** Cut off for a while, and back before anybody takes over: suspended, resumed, recorded out, brought back. */
+export function isolatedForAWhile(w: World): void {
+  const [a] = [w.nodes[0]!];
+  stageOn(w, a);
+  rest(w, a);
+  isolate(w, a);
+  rounds(w, 8);
+  w.api.cut.clear();
+  w.cuts.clear();
+  rest(w, a);
   deleteWithoutATrace(w);
 }
 

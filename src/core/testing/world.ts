@@ -11,51 +11,13 @@ import type { Intent, Plan, PlanInput } from "../plan.ts";
 import type { applyRecord } from "../record.ts";
 import type { Session } from "../session.ts";
 import type { Choices } from "./choices.ts";
+import type { DriveState, Part } from "./drive-state.ts";
+import type { Wrong } from "./mutation.ts";
+
+export { type DriveState, FOREIGN, type Label, type Part, type Superblock } from "./drive-state.ts";
 
 /** Blocks of one mirror; each is also one chunk of the write-intent bitmap. */
 export const BLOCKS = 4;
-/** Content of a block that was never zeroed: bytes of somebody else. */
-export const FOREIGN = -1;
-
-export interface Label {
-  volume: string;
-  member: string;
-  epoch: number;
-  generation: number;
-}
-
-export interface Superblock {
-  arrayUUID: string;
-  /** Event count: raised with every change of the array, on the members that answer. */
-  events: number;
-  raidDisks: number;
-  /** Dirty chunks, as they lie on this member. */
-  bitmap: Set<number>;
-  /** A rebuild in full began and did not end. */
-  rebuilding: boolean;
-}
-
-export interface Part {
-  uuid: string;
-  node: string;
-  drive: string;
-  number: number;
-  startBytes: number;
-  sizeBytes: number;
-  /** Number of the write that each block carries; 0 is zeroes. */
-  content: number[];
-  label: Label | "foreign" | null;
-  superblock: Superblock | null;
-}
-
-export interface DriveState {
-  id: string;
-  device: string;
-  present: boolean;
-  /** Counts removals: what was opened before one is dead after it. */
-  incarnation: number;
-  parts: Part[];
-}
 
 /** A request that left its host and has not reached the drive. */
 export interface LateRequest {
@@ -88,8 +50,9 @@ export interface ConnState {
   export: ExportState;
   /** What sysfs shows. */
   state: "live" | "connecting";
-  /** The path does not work any more, seen or not. */
+  /** The path does not work any more, seen or not; since when. */
   broken: boolean;
+  brokenAtMs: number;
   /** Deleted on the host. */
   gone: boolean;
 }
@@ -180,6 +143,8 @@ export interface AgentState {
   jobs: Job[];
   /** Members that this process recorded out after it saw the loss (Z2). */
   bumped: Set<string>;
+  /** Heartbeats of others: the last one seen, and since when by its own clock; null while it cannot see any. */
+  heard: Map<string, { mark: number; atMs: number }> | null;
 }
 
 export interface NodeState {
@@ -192,13 +157,34 @@ export interface NodeState {
   conns: ConnState[];
   windows: WindowState[];
   arrays: ArrayState[];
-  volumeDevice: { below: ArrayState[] } | null;
+  volumeDevice: VolumeDeviceState | null;
   mounts: { target: string; published: boolean }[];
   agent: AgentState;
+  /** Nobody starts it again for now. */
+  agentDown: boolean;
+  /** Its monotonic clock: rate against true time, and where it began. */
+  clock: { rate: number; offsetMs: number };
+  /** Users of the volume were killed, its filesystem was shut down (I4), since it was mounted. */
+  killed: boolean;
+  shutDown: boolean;
+  /** Kubelet does not run; the pod is gone although its mounts are there. */
+  kubeletDead: boolean;
+  podGone: boolean;
+  /** Carries the taint; in the model only while the machine is off. */
+  outOfService: boolean;
+  /** True time at which its heartbeat was written last. */
+  heartbeatMs: number;
   /** What kubelet wants of this node; survives its agent. */
   wants: "none" | "stage" | "unstage";
   /** Kubelet asked to stage and has not yet seen an unstage succeed. */
   mayBeStaged: boolean;
+}
+
+export interface VolumeDeviceState {
+  below: ArrayState[];
+  suspended: boolean;
+  /** The process that outlives the agent: what it watches, and when, in true time, all of it was live last. */
+  guard: { nqns: string[]; liveAtMs: number; graceMs: number } | null;
 }
 
 export interface PendingPut {
@@ -251,6 +237,14 @@ export interface World {
   started: Set<string>;
   /** Lines are made when somebody reads them. */
   log: { nowMs: number; line: string | (() => string) }[];
+  /** Highest epoch in which an array has run: whoever serves an older one serves the past (I10). */
+  serving: number;
+  /** Owners promise to stop by themselves: a guard runs on every node (Z16). */
+  guards: boolean;
+  /** Until then every step takes seconds. */
+  slowUntilMs: number;
+  /** Deliberately wrong variants, for tests of the checks. */
+  wrong: Wrong;
   /** Chance that a host action fails half-way, or that an answer of the API is lost. */
   trouble: number;
 }
@@ -288,6 +282,16 @@ export function latest(w: World): MeshStorVolume | null {
 
 export function statusOf(w: World): VolumeStatus {
   return latest(w)?.status ?? {};
+}
+
+/** A node's own monotonic clock. */
+export function clockOf(w: World, n: NodeState): number {
+  return w.nowMs * n.clock.rate + n.clock.offsetMs;
+}
+
+/** Somebody uses the volume on this node. */
+export function hasUsers(n: NodeState): boolean {
+  return n.mounts.length > 0 && !n.killed && !n.shutDown;
 }
 
 export function bootID(n: NodeState): string {

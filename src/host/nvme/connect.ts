@@ -2,6 +2,7 @@
 import { availableParallelism } from "node:os";
 import type { HostAction } from "../../core/action.ts";
 import { hostNQN } from "../../api/names.ts";
+import { KEEP_ALIVE_S } from "../../core/bounds.ts";
 import { MeshStorError } from "../../base/errors.ts";
 import { present, sysBlock } from "../block.ts";
 import { failure, run } from "../exec.ts";
@@ -12,8 +13,6 @@ import { headOf, readControllers } from "./sysfs.ts";
 
 /** Seconds between the kernel's own attempts to reconnect: 24 days. Times HZ it must fit an int at HZ=1000 (Z6). */
 export const RECONNECT_DELAY_S = 2_147_000;
-/** Keep-alive in seconds; a loss is seen after at most twice this (Z7). */
-export const KEEP_ALIVE_S = 2;
 /** Time-out of a request on an imported namespace in ms (Z8). */
 export const IO_TIMEOUT_MS = 10_000;
 const CONNECT_MS = 20_000;

@@ -1,0 +1,37 @@
+/** What one look at record and kernel adds to what this process knows: since when something holds. Pure. */
+import { isProven } from "./fresh.ts";
+import type { Seen, Session } from "./session.ts";
+import type { VolumeView } from "./view.ts";
+import { isHeld } from "./view.ts";
+
+/** `atMs`: when the kernel was looked at (monotonic ms), never later than the plan that follows. */
+export function afterLook(session: Session, view: VolumeView, atMs: number): Session {
+  const { seen } = session;
+  const since = (holds: boolean, known: number | null): number | null => (holds ? (known ?? atMs) : null);
+  const next: Seen = {
+    firstMs: seen.firstMs ?? atMs,
+    // I10: a proof is as old as the look that showed it, never younger.
+    provenMs: view.mine && isProven(view, session) ? atMs : seen.provenMs,
+    stuckMs: since(isStuck(view), seen.stuckMs),
+    failedMs: since(view.mine && isSplit(view), seen.failedMs),
+    cut: cutSince(view, seen, atMs),
+  };
+  return { ...session, seen: next };
+}
+
+/** Suspended, or a member is held: an unmount would not end. */
+export function isStuck(view: VolumeView): boolean {
+  return (view.device !== null && (view.device.suspended || view.device.suspending)) || view.members.some(isHeld);
+}
+
+/** I1's residual: MD goes on without a member that the record still names. */
+export function isSplit(view: VolumeView): boolean {
+  return view.members.some((m) => m.recorded && (m.inArray?.flags.includes("faulty") ?? false));
+}
+
+/** I10: the wait at a provider begins when the record shows the epoch and the kernel no older export. */
+function cutSince(view: VolumeView, seen: Seen, atMs: number): Seen["cut"] {
+  const known = seen.cut.epoch === view.epoch ? seen.cut.sinceMs : {};
+  const free = view.members.filter((m) => m.local && m.exports.every((e) => e.epoch === view.epoch));
+  return { epoch: view.epoch, sinceMs: Object.fromEntries(free.map((m) => [m.uuid, known[m.uuid] ?? atMs])) };
+}

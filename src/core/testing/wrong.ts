@@ -1,0 +1,44 @@
+/** Deliberately wrong variants of the protocol (mutations), each of which the model's checks must find. */
+import type { OwnerRecord, VolumeStatus } from "../../api/volume.ts";
+import type { ActionKind } from "../action.ts";
+import type { Plan, PlanInput } from "../plan-types.ts";
+import type { Wrong } from "./mutation.ts";
+
+/** The planner sees another record than there is. */
+function seeing(change: (status: VolumeStatus) => VolumeStatus): (input: PlanInput) => PlanInput {
+  return (input) => ({ ...input, volume: { ...input.volume, status: change(input.volume.status ?? {}) } });
+}
+
+/** Steps that are left out, as if they had succeeded. */
+function without(...kinds: ActionKind[]): (plan: Plan) => Plan {
+  return (plan) => ({ ...plan, actions: plan.actions.filter((a) => !kinds.includes(a.kind)) });
+}
+
+/** The record's owner as somebody else wants to see it. */
+function ownerSeen(change: (owner: OwnerRecord, input: PlanInput) => OwnerRecord): (input: PlanInput) => PlanInput {
+  return (input) => seeing((status) => (status.owner ? { ...status, owner: change(status.owner, input) } : status))(input);
+}
+
+/** Every mutation, with the rules of which one is broken when it is found, and the seed to look from. */
+export const WRONG: Readonly<Record<string, { wrong: Wrong; rules: readonly string[]; from: number }>> = {
+  "a former owner is not waited for": {
+    wrong: { input: seeing((status) => (status.former ? { ...status, former: status.former.map((f) => ({ ...f, waitMs: 0 })) } : status)) },
+    rules: ["I10"],
+    from: 180,
+  },
+  "nobody suspends": { wrong: { blindGuard: true, plan: without("SuspendVolume") }, rules: ["I10"], from: 95 },
+  "the heartbeat is ignored": {
+    wrong: {
+      input: (input) => {
+        const owner = input.volume.status?.owner?.nodeName;
+        const peers = input.peers && new Map([...input.peers].map(([name, peer]) => [name, name === owner ? { ...peer, silentMs: 1e9 } : peer]));
+        return { ...input, peers };
+      },
+    },
+    rules: ["I2"],
+    from: 1,
+  },
+  "held requests are released before their users are gone": { wrong: { immortalUsers: true }, rules: ["I1", "I4", "Z1"], from: 1 },
+  "all members start together after a takeover": { wrong: { input: ownerSeen((owner) => ({ ...owner, start: "Clean" })) }, rules: ["I3"], from: 80 },
+  "the former owner's member comes back by the array's bitmap alone (E14)": { wrong: { bareReAdd: true }, rules: ["I5"], from: 1 },
+};

@@ -1,0 +1,72 @@
+/**
+ * Suspending and resuming a volume device (I10, Z14, E25). A suspend above a held request does not return, and blocks new
+ * I/O only as long as its process lives: it runs detached, without a deadline, and is found again by its command line.
+ */
+import { spawn } from "node:child_process";
+import type { HostAction } from "../../core/action.ts";
+import { MeshStorError } from "../../base/errors.ts";
+import { dmByName, sysBlock } from "../block.ts";
+import { runOk } from "../exec.ts";
+import { poll, readAttribute } from "../files.ts";
+import { commandLines } from "./processes.ts";
+
+type Action<K extends HostAction["kind"]> = Extract<HostAction, { kind: K }>;
+
+const DEADLINE_MS = 15_000;
+/** A suspend that has not ended after this waits for held requests; what comes after it waits behind. */
+const SETTLE_MS = 300;
+
+/** The command of a suspend, as it also stands in /proc. Always --noflush: a flush would wait for what is held. */
+export function suspendCommand(name: string): string[] {
+  return ["dmsetup", "suspend", "--noflush", "--noudevsync", name];
+}
+
+/** True if this is the command line of a suspend of the device. */
+export function isSuspendOf(argv: readonly string[], name: string): boolean {
+  const wanted = suspendCommand(name);
+  const [program = ""] = argv;
+  return argv.length === wanted.length && (program === "dmsetup" || program.endsWith("/dmsetup")) && wanted.every((word, i) => i === 0 || word === argv[i]);
+}
+
+export async function suspendVolume(action: Action<"SuspendVolume">): Promise<void> {
+  if (await isSuspended(action.name)) return;
+  if ((await waitingSuspends(action.name)).length > 0) return;
+  const [program, ...args] = suspendCommand(action.name);
+  const child = spawn(program!, args, { detached: true, stdio: "ignore" });
+  child.on("error", () => {}); // Seen below: neither suspended nor waiting.
+  child.unref();
+  const done = await poll(SETTLE_MS, 50, async () => ((await isSuspended(action.name)) ? true : null));
+  if (done || (await waitingSuspends(action.name)).length > 0) return;
+  if (!(await isSuspended(action.name))) throw new MeshStorError("CommandFailed", `device ${action.name} cannot be suspended`);
+}
+
+/** Refused when the proof is too old: asked last thing before the act (I10). */
+export async function resumeVolume(action: Action<"ResumeVolume">): Promise<void> {
+  const waiting = await waitingSuspends(action.name);
+  if (action.notAfterMs !== null && performance.now() > action.notAfterMs)
+    throw new MeshStorError("Unsafe", `device ${action.name} stays suspended: the proof that this node owns it is too old`);
+  for (const pid of waiting) process.kill(pid, "SIGKILL");
+  const ended = await poll(5_000, 50, async () => ((await waitingSuspends(action.name)).length === 0 ? true : null));
+  if (!ended) throw new MeshStorError("CommandTimedOut", `a suspend of ${action.name} does not end`);
+  if (await isSuspended(action.name)) await runOk(["dmsetup", "resume", "--noudevsync", action.name], { deadlineMs: DEADLINE_MS, lane: action.name, releases: true });
+}
+
+async function isSuspended(name: string): Promise<boolean> {
+  const device = await dmByName(name);
+  return device !== null && (await readAttribute(`${sysBlock(device)}/dm/suspended`)) === "1";
+}
+
+/** Processes that wait in a suspend of this device. */
+async function waitingSuspends(name: string): Promise<number[]> {
+  return (await commandLines("dmsetup")).filter(({ argv }) => isSuspendOf(argv, name)).map(({ pid }) => pid);
+}
+
+/** How old the last look for waiting suspends may be, in ms: it reads the name of every process. */
+const LOOK_MS = 1_000;
+let looked: { atMs: number; lines: Promise<{ argv: string[] }[]> } | null = null;
+
+/** True if a suspend of the device waits for requests that are held (Z14). */
+export async function isSuspending(name: string): Promise<boolean> {
+  if (looked === null || performance.now() - looked.atMs > LOOK_MS) looked = { atMs: performance.now(), lines: commandLines("dmsetup") };
+  return (await looked.lines).some(({ argv }) => isSuspendOf(argv, name));
+}
