@@ -1,6 +1,6 @@
 /** How long a writer stands still when a provider loses its power or its network: detection, record, release (I1). */
 import { LOSS_POLL_MS } from "../../src/agent/loss-watch.ts";
-import { KEEP_ALIVE_S } from "../../src/core/bounds.ts";
+import { DETECT_MS } from "../../src/core/bounds.ts";
 import type { MeshStorVolume } from "../../src/api/volume.ts";
 import { createVolume, deleteVolume, untilHealthy } from "../../lab/world/volumes.ts";
 import { sleep } from "../../lab/world/wait.ts";
@@ -13,11 +13,8 @@ import { HOME, type Bench, type Part } from "../part.ts";
 const ROUNDS = 3;
 /** What record and release may add to detection. */
 const RELEASE_GOAL_S = 1;
-/**
- * The kernel's keep-alive restarts with traffic, hence twice; the time-out of its request is rounded up
- * to a full second (Linux block/blk-timeout.c, blk_add_timer); then the program looks.
- */
-const DETECTION_GOAL_S = 2 * KEEP_ALIVE_S + 1 + LOSS_POLL_MS / 1000;
+/** The kernel sees it, then the program looks. */
+const DETECTION_GOAL_S = (DETECT_MS + LOSS_POLL_MS) / 1000;
 const WRITER_INTERVAL_MS = 5;
 
 interface Pause {

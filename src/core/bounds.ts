@@ -6,8 +6,11 @@
 /** Keep-alive of an import in seconds; a loss is seen after at most twice this (Z7). */
 export const KEEP_ALIVE_S = 2;
 
-/** Worst case from the moment a connection is cut to the kernel's showing it (Z7: the keep-alive restarts with traffic). */
-export const DETECT_MS = 2 * KEEP_ALIVE_S * 1000;
+/**
+ * Worst case from the moment a connection is cut to the kernel's showing it: the keep-alive restarts with traffic (Z7), and
+ * the time-out of its request is rounded up to a full second (Linux block/blk-timeout.c, blk_add_timer; 4.44 s were measured).
+ */
+export const DETECT_MS = (2 * KEEP_ALIVE_S + 1) * 1000;
 
 export interface Bounds {
   /** Without proof that it is still the owner for longer than this, an owner suspends its volume (I10). */

@@ -14,7 +14,7 @@ import { isolate } from "./testing/stories.ts";
 import type { NodeState, World } from "./testing/world.ts";
 import { latest, nodeOf, statusOf } from "./testing/world.ts";
 
-const gone: OwnerRecord = { ...ownerOf("b"), promiseMs: 12_000 };
+const gone: OwnerRecord = { ...ownerOf("b"), promiseMs: 13_000 };
 const owned = (inSync: string[], owner = gone) =>
   volume({ epoch: 3, owner, mirrors: [mirror(inSync)], partitions: ["a", "b", "c"].map((node) => partition(node)), handOver: { nodeName: "c", epoch: 3, at: NOW } });
 const silent: Partial<Peer> = { silentMs: boundsOf().leaseGoneMs + 1 };
@@ -82,9 +82,9 @@ test("silent: cut at once, exported and used only when the promise has run out (
   const claimed = w.nowMs;
   round(w, 100);
   assert.deepEqual([b.exports, a.volumeDevice?.suspended], [[], true]);
-  assert.match(b.agent.last?.plan?.waits[0] ?? "", /^node a may serve reads of the volume for 12 s more: partition bbbbbbbb-\S+ waits \(I10\)$/);
+  assert.match(b.agent.last?.plan?.waits[0] ?? "", /^node a may serve reads of the volume for 13 s more: partition bbbbbbbb-\S+ waits \(I10\)$/);
   stagedOn(w, c);
-  assert.ok(w.nowMs - claimed >= 12_000, `${w.nowMs - claimed} ms`);
+  assert.ok(w.nowMs - claimed >= 13_000, `${w.nowMs - claimed} ms`);
   write(w, c);
   w.api.cut.clear();
   w.cuts.clear();
@@ -125,10 +125,10 @@ test("a takeover that never started anything does not shorten the wait of the ne
   const claimed = w.nowMs;
   assert.deepEqual(
     statusOf(w).former?.map((f) => [f.nodeName, f.epoch, f.waitMs, f.waited]),
-    [["a", 1, 12_000, undefined]],
+    [["a", 1, 13_000, undefined]],
   );
   stagedOn(w, c);
-  assert.ok(w.nowMs - claimed >= 12_000, `${w.nowMs - claimed} ms`);
+  assert.ok(w.nowMs - claimed >= 13_000, `${w.nowMs - claimed} ms`);
 });
 
 test("a living owner that kubelet has left hands over when asked, cleanly; one that is used, or whose kubelet lives, does not", () => {
