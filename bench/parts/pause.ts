@@ -13,8 +13,11 @@ import { HOME, type Bench, type Part } from "../part.ts";
 const ROUNDS = 3;
 /** What record and release may add to detection. */
 const RELEASE_GOAL_S = 1;
-/** The kernel's keep-alive restarts with traffic, hence twice; then the program looks. */
-const DETECTION_GOAL_S = 2 * KEEP_ALIVE_S + LOSS_POLL_MS / 1000;
+/**
+ * The kernel's keep-alive restarts with traffic, hence twice; the time-out of its request is rounded up
+ * to a full second (Linux block/blk-timeout.c, blk_add_timer); then the program looks.
+ */
+const DETECTION_GOAL_S = 2 * KEEP_ALIVE_S + 1 + LOSS_POLL_MS / 1000;
 const WRITER_INTERVAL_MS = 5;
 
 interface Pause {
