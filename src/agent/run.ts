@@ -19,10 +19,11 @@ import { createCsiPort } from "./csi-port.ts";
 import { readIdentity } from "./identity.ts";
 import { Inventory } from "./inventory.ts";
 import { LossWatch } from "./loss-watch.ts";
+import { PeerWatch } from "./peers.ts";
 import type { HostPort, StepHook } from "./ports.ts";
 import { Reporter } from "./report.ts";
 import { Snapshots } from "./snapshots.ts";
-import { noTakeover } from "./takeover.ts";
+import { takeoverPort } from "./takeover.ts";
 import { concerns, TICK_MS, Volumes } from "./volumes.ts";
 
 /** Volumes that one node can have assembled at once; MD minors and NVMe controllers set the order of magnitude. */
@@ -55,6 +56,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const reporter = new Reporter(client, me, nowMs);
   const devices = new Informer<MeshStorNodeDevice>({ client, type: DEVICES, onChange: () => {}, log, labelSelector: `meshstor.io/node=${nodeName}` });
   const inventory = new Inventory({ client, host, log, nodeName, snapshot: () => snapshots.get(1_000), cached: (name) => devices.get(name), onChange: () => wakeAll() });
+  const peers = new PeerWatch({ client, log, nowMs });
   const volumes = new Volumes(
     {
       client,
@@ -64,7 +66,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
       hook: options.hook,
       log,
       me,
-      takeover: noTakeover(),
+      takeover: takeoverPort(peers),
       cached: (name) => informer.get(name),
       tables: () => inventory.tables(),
       tableChanged: (drive) => inventory.changed(drive),
@@ -90,6 +92,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   informer.start();
   await informer.synced;
   lease.start();
+  peers.start();
   losses.start(signal);
   const tick = setInterval(() => void inventory.refresh(), TICK_MS);
   const find = async (name: string) => facts(informer.get(name) ?? (await client.tryGet(VOLUMES, name)));
@@ -99,7 +102,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     createCsiPort({ volumes, host: csiHost, find, hook: options.hook, info: { nodeID: nodeName, maxVolumes: MAX_VOLUMES, topology: { [VOLUME_TOPOLOGY_KEY]: nodeName } } }),
   );
   clearInterval(tick);
-  await Promise.all([volumes.stop(), informer.stop(), devices.stop(), lease.stop()]);
+  await Promise.all([volumes.stop(), informer.stop(), devices.stop(), lease.stop(), peers.stop()]);
   client.close();
 }
 

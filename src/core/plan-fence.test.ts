@@ -131,3 +131,19 @@ test("the former owner's member, brought back by the array's bitmap alone, would
     (error: unknown) => error instanceof Violation && error.rule === "I5",
   );
 });
+
+test("a start whose only good copy lost its connection before anything was mounted is begun again in another epoch", () => {
+  const w = createWorld({ seed: 1, copies: 1, stripes: 1, placement: ["b"] });
+  const [a, b] = [nodeOf(w, "a"), nodeOf(w, "b")];
+  for (const drive of a.drives) drive.present = false;
+  rounds(w, 3);
+  a.wants = "stage";
+  for (let i = 0; i < 10_000 && a.arrays.length === 0; i += 1) stepAll(w);
+  powerOff(w, b);
+  detectLosses(w);
+  powerOn(w, b);
+  const { epoch } = statusOf(w);
+  assert.deepEqual([a.arrays.length, a.mounts.length], [1, 0]);
+  until(w, "staged on a", () => a.wants === "none" && isStaged(a), { ms: 5_000 });
+  assert.ok((statusOf(w).epoch ?? 0) > epoch!);
+});

@@ -9,7 +9,7 @@ import { isLost, runsInEpoch } from "./view.ts";
 
 export function planStop(view: VolumeView, input: PlanInput): Plan {
   if (isFenced(view)) return planForce(view, input) ?? takeDown(view, true) ?? release(view, input);
-  if (mustHandOver(view, input) || (view.mine && hasBegun(view, input))) return planGentle(view, input);
+  if (mustHandOver(view, input) || (view.mine && (hasBegun(view, input) || (input.intent.kind === "stage" && view.mounts.length === 0)))) return planGentle(view, input);
   const stagingPath = input.intent.kind === "unstage" ? input.intent.stagingPath : null;
   const elsewhere = view.mounts.filter((m) => m.target !== stagingPath);
   if (elsewhere.length > 0) {

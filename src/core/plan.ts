@@ -82,12 +82,14 @@ export function plan(input: PlanInput): Plan {
   return next;
 }
 
-/** A stop that was asked for and cannot end in order: it does not wait for a record that cannot be written (I8). */
+/** A stop that was asked for and cannot end in order, or a start that cannot go on: they do not wait for a record that cannot be written (I8). */
 function isStoppedByForce(view: VolumeView, input: PlanInput): boolean {
   const { intent } = input;
   if (!view.mine) return false;
   if (hasBegun(view, input)) return true;
-  const asked = mustHandOver(view, input) || (intent.kind === "unstage" && view.mounts.every((m) => m.target === intent.stagingPath));
+  // Not mounted yet, and the last good copy lost its connection, which is used once: nobody is served, so it is begun again.
+  const again = intent.kind === "stage" && view.mounts.length === 0;
+  const asked = again || mustHandOver(view, input) || (intent.kind === "unstage" && view.mounts.every((m) => m.target === intent.stagingPath));
   return asked && isOverdue(view, input);
 }
 

@@ -103,13 +103,11 @@ function checkMembers(w: World, array: ArrayState): void {
   }
 }
 
-const FRESH_READS: ReadonlySet<string> = new Set(["GuardVolume", "SuspendVolume", "ResumeVolume"]);
-
 /** Decisions against what was seen: Z1 (the last member in sync is not failed), Z3 (no membership operation with a member held). */
 export function checkPlan(actions: readonly Action[], view: VolumeView): void {
   // I10: whatever needs the API, or may hang, is no company for a suspend.
-  const alone = actions.some((a) => FRESH_READS.has(a.kind));
-  if (alone && view.mine && actions.some((a) => !FRESH_READS.has(a.kind))) violated("I10", `${actions.map((a) => a.kind).join(", ")} are planned together`);
+  if (actions.some((a) => a.kind === "SuspendVolume") && actions.some((a) => a.kind !== "SuspendVolume" && a.kind !== "GuardVolume"))
+    violated("I10", `${actions.map((a) => a.kind).join(", ")} are planned together`);
   for (const action of actions) {
     if (action.kind === "FailMember") {
       const left = view.mirrors.find((m) => m.array?.device === action.device)!.array!.members.filter((m) => m.flags.includes("in_sync") && m.device !== action.window);

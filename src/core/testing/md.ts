@@ -1,6 +1,6 @@
 /** MD RAID1 of the model: writes, what holds them, recovery, bitmap. Adverse where the kernel gives no promise. */
 import type { ArrayMember, ArrayState, ConnState, DriveState, NodeState, Part, WindowState, World, WriteState } from "./world.ts";
-import { say, statusOf, violated } from "./world.ts";
+import { findPart, say, statusOf, violated } from "./world.ts";
 
 /** live: answers. held: the request waits. error: it fails at once, and MD hears of it. */
 export type PathState = "live" | "held" | "error";
@@ -126,10 +126,20 @@ function acknowledge(w: World, array: ArrayState, write: WriteState): void {
   // The same on a former owner, whose R the record names no more: it is on every member that MD has not failed, the new owner's among them.
   if (array.epoch < w.serving && array.members.some((m) => m.kicked)) return;
   array.writes.splice(array.writes.indexOf(write), 1);
-  if (array.epoch < w.serving) violated("I4", `write ${write.value} is acknowledged in epoch ${array.epoch}, after epoch ${w.serving} began`);
-  w.acked[array.mirror]![write.block] = write.value;
+  if (array.epoch < w.serving) checkLateAnswer(w, array, write);
+  w.acked[array.mirror]![write.block] = Math.max(w.acked[array.mirror]![write.block]!, write.value);
   say(w, `write ${write.value} of block ${array.mirror}.${write.block} is acknowledged`);
   if (degradedBy(array) === 0) clearBits(array, [write.block]);
+}
+
+/**
+ * I4: a former owner may still hear of a write that every other member had carried out before it was cut off, when its own
+ * member answers late; whatever is told, the new epoch has it.
+ */
+function checkLateAnswer(w: World, array: ArrayState, write: WriteState): void {
+  for (const uuid of statusOf(w).mirrors?.[array.mirror]?.inSync ?? [])
+    if ((findPart(w, uuid)?.content[write.block] ?? 0) < write.value)
+      violated("I4", `write ${write.value} is acknowledged in epoch ${array.epoch}, and is not on ${uuid} of epoch ${w.serving}`);
 }
 
 /** MD clears bits only while no slot is vacant; here it does so as early as it may. */
