@@ -75,7 +75,7 @@ test("without a program the guard suspends by itself (Z16); the next one resumes
   killAgent(w, a);
   a.agentDown = true;
   cut(w, "a", "b");
-  for (let i = 0; i < 40; i += 1) advance(w, 250);
+  for (let i = 0; i < 44; i += 1) advance(w, 250);
   assert.equal(a.volumeDevice?.suspended, false);
   for (let i = 0; i < 10; i += 1) advance(w, 250);
   assert.equal(a.volumeDevice?.suspended, true);
