@@ -17,6 +17,7 @@ import { DEVICES, VOLUMES } from "../kube/resources.ts";
 import type { CsiHost, CsiPortDeps } from "./csi-port.ts";
 import { createCsiPort } from "./csi-port.ts";
 import { readIdentity } from "./identity.ts";
+import { type GuardPort, watchOverGuard } from "./guard-watch.ts";
 import { Inventory } from "./inventory.ts";
 import { LossWatch } from "./loss-watch.ts";
 import { PeerWatch } from "./peers.ts";
@@ -37,6 +38,7 @@ export interface AgentOptions {
   signal: AbortSignal;
   /** Makes the host's adapter once the node's UID is known (host NQN and host ID derive from it). */
   makeHost(nodeUID: string): HostPort & Omit<CsiHost, "snapshot">;
+  guard: GuardPort;
   hook: StepHook;
   /** Serves CSI with the port until the signal aborts. */
   serve(port: NodePort): Promise<void>;
@@ -94,6 +96,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   lease.start();
   peers.start();
   losses.start(signal);
+  watchOverGuard({ guard: options.guard, onGone: () => (snapshots.drop(), wakeAll()), log, signal });
   const tick = setInterval(() => void inventory.refresh(), TICK_MS);
   const find = async (name: string) => facts(informer.get(name) ?? (await client.tryGet(VOLUMES, name)));
   const csiHost: CsiHost = { ...host, snapshot: () => snapshots.get(0) };

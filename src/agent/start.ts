@@ -4,6 +4,8 @@ import type { Logger } from "../base/log.ts";
 import { serveNode } from "../csi/serve.ts";
 import type { KubeConfig } from "../kube/config.ts";
 import { crashHook } from "./crash.ts";
+import { watchGuard } from "../host/guard/client.ts";
+import { ensureGuard } from "../host/guard/start.ts";
 import { checkHost } from "../host/capabilities.ts";
 import { holdHostLock } from "./host-lock.ts";
 import { createHost } from "./host-port.ts";
@@ -23,6 +25,7 @@ export async function startNode(options: StartOptions): Promise<void> {
   const { log, signal } = options;
   await holdHostLock(log);
   await checkHost();
+  await ensureGuard();
   log.info("the host is fit");
   await runAgent({
     kubeConfig: options.kubeConfig,
@@ -31,6 +34,7 @@ export async function startNode(options: StartOptions): Promise<void> {
     log,
     signal,
     makeHost: (nodeUID) => createHost(nodeUID),
+    guard: { ensure: ensureGuard, watch: watchGuard },
     hook: crashHook(options.crashAt),
     serve: (port) => serveNode({ endpoint: options.endpoint, port, log, signal }),
   });

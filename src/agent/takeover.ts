@@ -1,9 +1,13 @@
 /** What decides about takeover on this node. */
-import { boundsOf } from "../core/bounds.ts";
+import { boundsOf, promiseOf } from "../core/bounds.ts";
 import type { PeerWatch } from "./peers.ts";
 import type { TakeoverPort } from "./ports.ts";
 
-/** Others are judged; nothing is promised, and nobody is found unattended, until a guard runs and kubelet is watched (decision 0011). */
+/**
+ * Others are judged, and this node promises what its guard keeps (Z16). Nobody is found unattended: kubelet is not watched
+ * yet (decision 0011).
+ */
 export function takeoverPort(peers: Pick<PeerWatch, "peers">): TakeoverPort {
-  return { peers: () => peers.peers(), bounds: boundsOf(), promiseMs: null, unattended: () => false };
+  const bounds = boundsOf();
+  return { peers: () => peers.peers(), bounds, promiseMs: promiseOf(bounds), unattended: () => false };
 }
