@@ -6,7 +6,7 @@ import type { Logger } from "../base/log.ts";
 export interface GuardPort {
   /** One of this program's version runs when this ends. @throws MeshStorError HostUnsuitable */
   ensure(): Promise<void>;
-  /** Calls `onGone` once, when the one that runs now has ended, or at once if there is none. */
+  /** Calls `onGone` whenever one that ran has ended. */
   watch(onGone: () => void, signal: AbortSignal): void;
 }
 
@@ -36,8 +36,7 @@ async function startAgain(deps: GuardWatchDeps): Promise<void> {
   while (!signal.aborted) {
     try {
       await guard.ensure();
-      deps.onGone();
-      return watchOverGuard(deps);
+      return deps.onGone();
     } catch (error) {
       log.error("no guard runs on this host", { error: asMeshStorError(error).message });
     }
