@@ -99,10 +99,15 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   watchOverGuard({ guard: options.guard, onGone: () => (snapshots.drop(), wakeAll()), log, signal });
   const tick = setInterval(() => void inventory.refresh(), TICK_MS);
   const find = async (name: string) => facts(informer.get(name) ?? (await client.tryGet(VOLUMES, name)));
-  const csiHost: CsiHost = { ...host, snapshot: () => snapshots.get(0) };
   log.info("node program runs", { node: nodeName, uid: me.nodeUID, boot: me.bootID, address: me.address });
   await options.serve(
-    createCsiPort({ volumes, host: csiHost, find, hook: options.hook, info: { nodeID: nodeName, maxVolumes: MAX_VOLUMES, topology: { [VOLUME_TOPOLOGY_KEY]: nodeName } } }),
+    createCsiPort({
+      volumes,
+      host: { ...host, snapshot: () => snapshots.get(0) },
+      find,
+      hook: options.hook,
+      info: { nodeID: nodeName, maxVolumes: MAX_VOLUMES, topology: { [VOLUME_TOPOLOGY_KEY]: nodeName } },
+    }),
   );
   clearInterval(tick);
   await Promise.all([volumes.stop(), informer.stop(), devices.stop(), lease.stop(), peers.stop()]);
