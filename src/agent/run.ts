@@ -100,15 +100,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const tick = setInterval(() => void inventory.refresh(), TICK_MS);
   const find = async (name: string) => facts(informer.get(name) ?? (await client.tryGet(VOLUMES, name)));
   log.info("node program runs", { node: nodeName, uid: me.nodeUID, boot: me.bootID, address: me.address });
-  await options.serve(
-    createCsiPort({
-      volumes,
-      host: { ...host, snapshot: () => snapshots.get(0) },
-      find,
-      hook: options.hook,
-      info: { nodeID: nodeName, maxVolumes: MAX_VOLUMES, topology: { [VOLUME_TOPOLOGY_KEY]: nodeName } },
-    }),
-  );
+  await options.serve(createCsiPort({ volumes, host: { ...host, snapshot: () => snapshots.get(0) }, find, hook: options.hook, info: infoOf(nodeName) }));
   clearInterval(tick);
   await Promise.all([volumes.stop(), informer.stop(), devices.stop(), lease.stop(), peers.stop()]);
   client.close();
@@ -122,6 +114,11 @@ function wakeUsers(informer: Informer<MeshStorVolume>, volumes: Volumes, snapsho
   snapshots.drop();
   const members = new Set((latest?.connections ?? []).filter((c) => controllers.includes(c.controller)).map((c) => c.partitionUUID));
   for (const volume of informer.list()) if ((volume.status?.partitions ?? []).some((p) => members.has(p.partitionUUID))) volumes.wake(volume.metadata.name);
+}
+
+/** What NodeGetInfo answers. */
+function infoOf(nodeName: string): CsiPortDeps["info"] {
+  return { nodeID: nodeName, maxVolumes: MAX_VOLUMES, topology: { [VOLUME_TOPOLOGY_KEY]: nodeName } };
 }
 
 /** What a CSI call needs to know of a volume. */
