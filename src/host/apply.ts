@@ -1,9 +1,9 @@
 /** The table from an action of the host to the adapter that carries it out; the compiler checks that it is complete. */
 import type { HostAction } from "../core/action.ts";
 import { closeWindow, createVolumeDevice, openWindow, removeVolumeDevice } from "./dm/devices.ts";
-import { guardVolume, killUsers } from "./fence/not-built.ts";
 import { shutdownFilesystem } from "./fence/shutdown.ts";
 import { resumeVolume, suspendVolume } from "./fence/suspend.ts";
+import { guardVolume } from "./guard/arm.ts";
 import { createPartition, deletePartition } from "./gpt/partition.ts";
 import { zeroPartition } from "./gpt/zero.ts";
 import { stampLabels } from "./label/stamp.ts";
@@ -17,6 +17,7 @@ import { connect } from "./nvme/connect.ts";
 import { disconnect } from "./nvme/disconnect.ts";
 import { cutExport } from "./nvmet/cut.ts";
 import { createExport } from "./nvmet/export.ts";
+import { killUsers } from "./users/kill.ts";
 import { makeFilesystem } from "./xfs/make.ts";
 
 export interface ApplyContext {

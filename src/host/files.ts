@@ -76,6 +76,12 @@ export async function inodeOf(path: string): Promise<number | null> {
   }
 }
 
+/** Numbers of the device that a file is on, and of the device that it is, if it is one; links are followed. Throws the system's error, or CommandTimedOut. */
+export async function deviceNumbers(path: string): Promise<{ dev: number; rdev: number; block: boolean }> {
+  const [dev, rdev, block] = (await reader.read("numbers", path, FILE_DEADLINE_MS)) as number[];
+  return { dev: dev!, rdev: rdev!, block: block === 1 };
+}
+
 /** Codes that say that the object is gone or has no such attribute. */
 const ABSENT = new Set(["ENOENT", "ENODEV", "ENXIO", "EINVAL", "ENOTDIR", "ENOTSUP", "EOPNOTSUPP"]);
 

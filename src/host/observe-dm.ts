@@ -4,17 +4,21 @@ import type { Mirror, MirrorMember, VolumeDevice, Window } from "../core/observe
 import { holdersOf, present, slavesOf, sysBlock } from "./block.ts";
 import { isSuspending } from "./fence/suspend.ts";
 import { listDir, readAttribute } from "./files.ts";
+import { guardedNQNs, observeGuard } from "./guard/arm.ts";
 import { readArray } from "./md/sysfs.ts";
+
+type Guard = Awaited<ReturnType<typeof observeGuard>>;
 
 const VOLUME_PREFIX = volumeDeviceUUID("");
 
 /** Windows and volume devices among the kernel's dm devices (`devices`: kernel names). */
 export async function observeMapper(devices: readonly string[]): Promise<{ windows: Window[]; volumeDevices: VolumeDevice[] }> {
-  const found = await Promise.all(devices.map(observeOne));
+  const guard = await observeGuard();
+  const found = await Promise.all(devices.map((device) => observeOne(device, guard)));
   return { windows: found.flatMap((f) => f?.window ?? []), volumeDevices: found.flatMap((f) => f?.volume ?? []) };
 }
 
-async function observeOne(device: string): Promise<{ window?: Window; volume?: VolumeDevice } | null> {
+async function observeOne(device: string, guard: Guard): Promise<{ window?: Window; volume?: VolumeDevice } | null> {
   const uuid = await readAttribute(`${sysBlock(device)}/dm/uuid`);
   const member = parseWindowUUID(uuid ?? "");
   if (member === null && !uuid?.startsWith(VOLUME_PREFIX)) return null;
@@ -26,10 +30,10 @@ async function observeOne(device: string): Promise<{ window?: Window; volume?: V
   ]);
   if (name === null) return null;
   const common = { device, name, sizeBytes: Number(size ?? 0) * 512, suspended: suspended === "1" };
-  if (member === null)
-    return {
-      volume: { ...common, volumeUID: uuid!.slice(VOLUME_PREFIX.length), below: [...slaves].sort(), suspending: suspended !== "1" && (await isSuspending(name)), guarded: null },
-    };
+  if (member === null) {
+    const suspending = suspended !== "1" && (await isSuspending(name));
+    return { volume: { ...common, volumeUID: uuid!.slice(VOLUME_PREFIX.length), below: [...slaves].sort(), suspending, guarded: guardedNQNs(guard, uuid!) } };
+  }
   const below = slaves[0] !== undefined && (await present(slaves[0])) ? slaves[0] : null;
   return { window: { ...common, ...member, below } };
 }

@@ -9,8 +9,8 @@ import { Worker } from "node:worker_threads";
 import { MeshStorError } from "../base/errors.ts";
 import { stranded } from "./stranded.ts";
 
-export type ReadKind = "text" | "list" | "link" | "inode";
-export type ReadValue = string | string[] | number;
+export type ReadKind = "text" | "list" | "link" | "inode" | "numbers";
+export type ReadValue = string | string[] | number | number[];
 
 interface Job {
   kind: ReadKind;
@@ -40,7 +40,8 @@ function text(path) {
     }
   } finally { fs.closeSync(fd); }
 }
-const READ = { text, list: (p) => fs.readdirSync(p), link: (p) => fs.readlinkSync(p), inode: (p) => fs.lstatSync(p).ino };
+const READ = { text, list: (p) => fs.readdirSync(p), link: (p) => fs.readlinkSync(p), inode: (p) => fs.lstatSync(p).ino,
+  numbers: (p) => { const s = fs.statSync(p); return [s.dev, s.rdev, s.isBlockDevice() ? 1 : 0]; } };
 parentPort.on("message", (jobs) => {
   const answers = jobs.map(([kind, path], i) => {
     Atomics.store(place, 0, i);

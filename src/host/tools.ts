@@ -23,6 +23,8 @@ export const TOOLS: readonly Tool[] = [
   { name: "nvme", package: "nvme-cli", argv: ["nvme", "version"], pattern: /version (\d+\.\d+)/, least: "2.0" },
   { name: "dmsetup", package: "dmsetup", argv: ["dmsetup", "version"], pattern: /Library version:\s+(\d+\.\d+\.\d+)/, least: "1.2.175" },
   { name: "mkfs.xfs", package: "xfsprogs", argv: ["mkfs.xfs", "-V"], pattern: /version (\d+\.\d+)/, least: "5.10" },
+  { name: "perl", package: "perl-base", argv: ["perl", "-e", "printf 'perl %vd', $^V"], pattern: /perl (\d+\.\d+)/, least: "5.28" },
+  { name: "losetup", package: "mount", argv: ["losetup", "--version"], pattern: /util-linux (\d+\.\d+)/, least: "2.36" },
   { name: "dd", package: "coreutils", argv: ["dd", "--version"], pattern: /(\d+\.\d+)/, least: "8.30" },
   { name: "stat", package: "coreutils", argv: ["stat", "--version"], pattern: /(\d+\.\d+)/, least: "8.30" },
 ];

@@ -7,6 +7,8 @@ import type { DriveTable, HostSnapshot } from "../../src/core/observed.ts";
 import { asMeshStorError } from "../../src/base/errors.ts";
 import { applyHostAction } from "../../src/host/apply.ts";
 import { checkHost } from "../../src/host/capabilities.ts";
+import { observeGuard } from "../../src/host/guard/arm.ts";
+import type { GuardEntry } from "../../src/host/guard/protocol.ts";
 import { readDriveTable } from "../../src/host/gpt/table.ts";
 import type { LabelReading } from "../../src/host/label/codec.ts";
 import { readLabel } from "../../src/host/label/stamp.ts";
@@ -24,6 +26,7 @@ export interface Request {
   labels?: string[];
   metadata?: string[];
   usage?: string;
+  guard?: boolean;
 }
 
 export interface Done {
@@ -41,6 +44,8 @@ export interface Response {
   metadata: { events: string; role: number | null; chunkBytes: number; dirty: number[]; logicalBlockSize: number; hasBadBlockLog: boolean }[];
   usage: unknown;
   check: string | null;
+  /** What the guard of the host has; null: none runs, or nobody asked. */
+  guard: GuardEntry[] | null;
 }
 
 async function read(): Promise<Request> {
@@ -95,6 +100,7 @@ const response: Response = {
   })),
   usage: request.usage ? await filesystemUsage(request.usage) : null,
   check,
+  guard: request.guard ? await observeGuard().then((g) => (g === null ? null : [...g.values()])) : null,
 };
 process.stdout.write(JSON.stringify(response));
 process.exit(0);

@@ -2,7 +2,8 @@
  * Processes of the host as /proc shows them. Names and states never wait; a command line needs the process's address space,
  * which one with held I/O may keep locked, so it is read of processes of a known name only.
  */
-import { listDir, readAttribute, readText, ROOTS } from "../files.ts";
+import { isAbsent, listDir, readAttribute, readText, ROOTS } from "../files.ts";
+import { isExiting } from "../users/parse.ts";
 
 /** Pids, ascending. */
 export async function pids(): Promise<number[]> {
@@ -12,11 +13,17 @@ export async function pids(): Promise<number[]> {
     .sort((a, b) => a - b);
 }
 
-/** Command lines of the processes of this name (proc_pid_comm(5)); those that end meanwhile are left out. */
-export async function commandLines(name: string): Promise<{ pid: number; argv: string[] }[]> {
+/** Processes of these names (proc_pid_comm(5)). */
+export async function pidsNamed(...names: string[]): Promise<number[]> {
   const all = await Promise.all((await pids()).map(async (pid) => ({ pid, comm: await readAttribute(`${ROOTS.proc}/${pid}/comm`).catch(() => null) })));
-  const named = all.filter(({ comm }) => comm === name);
-  const found = await Promise.all(named.map(async ({ pid }) => ({ pid, argv: parseCommandLine(await readText(`${ROOTS.proc}/${pid}/cmdline`).catch(() => "")) })));
+  return all.filter(({ comm }) => comm !== null && names.includes(comm)).map(({ pid }) => pid);
+}
+
+/** Command lines of the processes of these names; those that end meanwhile are left out. */
+export async function commandLines(...names: string[]): Promise<{ pid: number; argv: string[] }[]> {
+  const found = await Promise.all(
+    (await pidsNamed(...names)).map(async (pid) => ({ pid, argv: parseCommandLine(await readText(`${ROOTS.proc}/${pid}/cmdline`).catch(() => "")) })),
+  );
   return found.filter(({ argv }) => argv.length > 0);
 }
 
@@ -32,9 +39,24 @@ export function isDying(status: string): boolean {
   return ["Z", "X"].includes(field("State")) || killed(field("SigPnd")) || killed(field("ShdPnd"));
 }
 
-/** Every thread of a process is gone or has SIGKILL pending (Z15). */
+/**
+ * No thread of a process returns to its program (Z15): gone, SIGKILL pending, or on its way out. A thread that has taken its
+ * SIGKILL no longer shows it as pending, and may still wait in D state while its files are closed (signal.c, get_signal).
+ */
 export async function isDead(pid: number): Promise<boolean> {
-  const tasks = await listDir(`${ROOTS.proc}/${pid}/task`).catch(() => []);
-  const states = await Promise.all(tasks.map((tid) => readText(`${ROOTS.proc}/${pid}/task/${tid}/status`).catch(() => null)));
-  return states.every((status) => status === null || isDying(status));
+  const tasks = await listDir(`${ROOTS.proc}/${pid}/task`).catch((error: unknown) => gone(error) ?? []);
+  const dying = await Promise.all(
+    tasks.map(async (tid) => {
+      const at = `${ROOTS.proc}/${pid}/task/${tid}`;
+      const [status, stat] = await Promise.all([readText(`${at}/status`).catch(gone), readText(`${at}/stat`).catch(gone)]);
+      return status === null || stat === null || isDying(status) || isExiting(stat);
+    }),
+  );
+  return dying.every(Boolean);
+}
+
+/** Null if it has ended meanwhile; what does not answer proves nothing. */
+function gone(error: unknown): null {
+  if (isAbsent(error) || (error as NodeJS.ErrnoException).code === "ESRCH") return null;
+  throw error;
 }

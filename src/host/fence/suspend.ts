@@ -8,6 +8,7 @@ import { MeshStorError } from "../../base/errors.ts";
 import { dmByName, sysBlock } from "../block.ts";
 import { runOk } from "../exec.ts";
 import { poll, readAttribute } from "../files.ts";
+import { suspendByGuard } from "../guard/arm.ts";
 import { commandLines } from "./processes.ts";
 
 type Action<K extends HostAction["kind"]> = Extract<HostAction, { kind: K }>;
@@ -21,8 +22,12 @@ export function suspendCommand(name: string): string[] {
   return ["dmsetup", "suspend", "--noflush", "--noudevsync", name];
 }
 
-/** True if this is the command line of a suspend of the device. */
+/** Name of a process of the guard's that waits in a suspend, as the kernel has it (proc_pid_comm(5)); its title goes on with the device's. */
+const HOLD = "@meshstor-hold";
+
+/** True if this is the command line of a suspend of the device: our command's, or a title of the guard's (guard/program.ts). */
 export function isSuspendOf(argv: readonly string[], name: string): boolean {
+  if (argv[0] === `${HOLD} ${name}`) return true;
   const wanted = suspendCommand(name);
   const [program = ""] = argv;
   return argv.length === wanted.length && (program === "dmsetup" || program.endsWith("/dmsetup")) && wanted.every((word, i) => i === 0 || word === argv[i]);
@@ -31,13 +36,18 @@ export function isSuspendOf(argv: readonly string[], name: string): boolean {
 export async function suspendVolume(action: Action<"SuspendVolume">): Promise<void> {
   if (await isSuspended(action.name)) return;
   if ((await waitingSuspends(action.name)).length > 0) return;
-  const [program, ...args] = suspendCommand(action.name);
-  const child = spawn(program!, args, { detached: true, stdio: "ignore" });
-  child.on("error", () => {}); // Seen below: neither suspended nor waiting.
-  child.unref();
+  // By the guard, whose processes outlive the pod; where there is none, better here than not at all.
+  await suspendByGuard(action.name).catch(() => suspendHere(action.name));
   const done = await poll(SETTLE_MS, 50, async () => ((await isSuspended(action.name)) ? true : null));
   if (done || (await waitingSuspends(action.name)).length > 0) return;
   if (!(await isSuspended(action.name))) throw new MeshStorError("CommandFailed", `device ${action.name} cannot be suspended`);
+}
+
+function suspendHere(name: string): void {
+  const [program, ...args] = suspendCommand(name);
+  const child = spawn(program!, args, { detached: true, stdio: "ignore" });
+  child.on("error", () => {}); // Seen by the caller: neither suspended nor waiting.
+  child.unref();
 }
 
 /** Refused when the proof is too old: asked last thing before the act (I10). */
@@ -58,7 +68,7 @@ async function isSuspended(name: string): Promise<boolean> {
 
 /** Processes that wait in a suspend of this device. */
 async function waitingSuspends(name: string): Promise<number[]> {
-  return (await commandLines("dmsetup")).filter(({ argv }) => isSuspendOf(argv, name)).map(({ pid }) => pid);
+  return (await commandLines("dmsetup", HOLD)).filter(({ argv }) => isSuspendOf(argv, name)).map(({ pid }) => pid);
 }
 
 /** How old the last look for waiting suspends may be, in ms: it reads the name of every process. */
@@ -67,6 +77,6 @@ let looked: { atMs: number; lines: Promise<{ argv: string[] }[]> } | null = null
 
 /** True if a suspend of the device waits for requests that are held (Z14). */
 export async function isSuspending(name: string): Promise<boolean> {
-  if (looked === null || performance.now() - looked.atMs > LOOK_MS) looked = { atMs: performance.now(), lines: commandLines("dmsetup") };
+  if (looked === null || performance.now() - looked.atMs > LOOK_MS) looked = { atMs: performance.now(), lines: commandLines("dmsetup", HOLD) };
   return (await looked.lines).some(({ argv }) => isSuspendOf(argv, name));
 }

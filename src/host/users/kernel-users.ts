@@ -1,0 +1,55 @@
+/** Users of a volume that are no processes and cannot be killed: loop devices, swap, NFS exports, devices on top, NVMe exports (Z15). */
+import { holdersOf, node } from "../block.ts";
+import { runOk } from "../exec.ts";
+import { deviceNumbers, listDir, readAttribute, readText, ROOTS } from "../files.ts";
+import { exportsOf } from "../nvmet/use.ts";
+import { isWithin, numberText, parseLosetup, parseNfsExports, parseSwaps } from "./parse.ts";
+
+export interface VolumeInUse {
+  /** Kernel name (dm-7), device-mapper name, and `major:minor`. */
+  device: string;
+  name: string;
+  number: string;
+  /** Where its filesystem is mounted on this node. */
+  targets: readonly string[];
+}
+
+const DEADLINE_MS = 5_000;
+
+/** A sentence part for each, naming it; empty: none. */
+export async function kernelUsers(volume: VolumeInUse): Promise<string[]> {
+  const [holders, loops, swaps, exports] = await Promise.all([holdersOf(volume.device), loopsOn(volume), readText(`${ROOTS.proc}/swaps`).catch(() => ""), readNfsExports()]);
+  const swapOn = await Promise.all(parseSwaps(swaps).map(async (path) => ((await isAt(path, volume)) ? `swap on ${path}` : null)));
+  return [
+    ...holders.map((h) => `device ${h} on top of it`),
+    ...loops,
+    ...swapOn.filter((s) => s !== null),
+    ...exports.filter((path) => volume.targets.some((t) => isWithin(path, t))).map((path) => `the NFS export of ${path}`),
+    ...(await exportsOf(volume.device)).map((nqn) => `the NVMe export ${nqn}`),
+  ];
+}
+
+/** A path below a mount of the volume, or a node of the device itself. */
+async function isAt(path: string, volume: VolumeInUse): Promise<boolean> {
+  if (volume.targets.some((t) => isWithin(path, t)) || [node(volume.device), `/dev/mapper/${volume.name}`].includes(path)) return true;
+  if (!path.startsWith("/dev/")) return false;
+  const found = await deviceNumbers(path).catch(() => null);
+  return found !== null && found.block && numberText(found.rdev) === volume.number;
+}
+
+/** By the path in sysfs, as this program sees it, and by the number of the device that holds the file, which no namespace changes. */
+async function loopsOn(volume: VolumeInUse): Promise<string[]> {
+  const loops = (await listDir(`${ROOTS.sys}/block`)).filter((d) => d.startsWith("loop"));
+  const backed = await Promise.all(loops.map(async (loop) => ({ loop, path: await readAttribute(`${ROOTS.sys}/block/${loop}/loop/backing_file`) })));
+  const used = backed.filter((b) => b.path !== null);
+  if (used.length === 0) return [];
+  const listed = await runOk(["losetup", "--list", "--noheadings", "--raw", "--output", "NAME,BACK-MAJ:MIN"], { deadlineMs: DEADLINE_MS }).then(parseLosetup, () => []);
+  const on = await Promise.all(
+    used.map(async ({ loop, path }) => ((await isAt(path!, volume)) || listed.some((l) => l.name === `/dev/${loop}` && l.number === volume.number) ? `${loop} (${path})` : null)),
+  );
+  return on.filter((s) => s !== null).map((s) => `loop device ${s}`);
+}
+
+async function readNfsExports(): Promise<string[]> {
+  return parseNfsExports(await readText(`${ROOTS.proc}/fs/nfsd/exports`).catch(() => ""));
+}
