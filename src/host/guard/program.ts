@@ -17,7 +17,7 @@ use POSIX ();
 use Socket;
 
 my ($version, $socket, $sys) = @ARGV;
-my $POLL = 0.25;          # seconds
+my $POLL = 0.4;           # seconds between two looks
 my $PROBE_AFTER = 200;    # ms that a suspend gets before a read tries it
 my $PROVEN_AFTER = 300;   # ms that the read must hang
 my %CALLS = (             # system call numbers, and O_DIRECT
@@ -124,15 +124,24 @@ sub held {
   return (slurp("$sys/class/block/$device/dm/uuid") // "") eq $id ? $held : undef;
 }
 
+sub is_live {
+  my ($file) = @_;
+  my $text;
+  return $file && defined sysseek($file, 0, 0) && sysread($file, $text, 32) && $text eq "live\n";
+}
+
+my $looks = 0;
 sub look {
+  my $full = $looks++ % 8 == 0;   # whether devices are still there is asked more rarely: it is half of the work
   for my $id (keys %volume) {
     my $v = $volume{$id};
     my $now = now();
+    my @silent = grep { !is_live($_->{file}) } @{$v->{watch}};
+    $v->{proven} = $now if !@silent;
+    my $overdue = $now - $v->{proven} >= $v->{grace};
+    next unless $full || $overdue;
     if (!defined attribute($v->{held})) { delete $volume{$id}; next }
-    my @silent = grep { (attribute($_->{file}) // "") ne "live" } @{$v->{watch}};
-    if (!@silent) { $v->{proven} = $now; next }
-    next if $now - $v->{proven} < $v->{grace};
-    hold($id, $v, join(", ", map { "$_->{controller} ($_->{nqn})" } @silent) . sprintf(" not live for %d ms", $now - $v->{proven}));
+    hold($id, $v, join(", ", map { "$_->{controller} ($_->{nqn})" } @silent) . sprintf(" not live for %d ms", $now - $v->{proven})) if $overdue;
   }
 }
 

@@ -1,7 +1,7 @@
 /** Sees to it that one guard of this program's version runs, and hands a former one's volumes over to it. */
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { MeshStorError } from "../../base/errors.ts";
+import { asMeshStorError, MeshStorError } from "../../base/errors.ts";
 import { stretched } from "../../base/time-scale.ts";
 import { pidsNamed } from "../fence/processes.ts";
 import { poll, ROOTS } from "../files.ts";
@@ -33,22 +33,27 @@ async function ensure(name: string, sys: string): Promise<void> {
   for (const entry of entries.filter((e) => e.connections.length > 0)) await askGuard(armRequest(entry), name);
 }
 
-/** One that does not answer watches nothing: it is ended, and another one starts. */
+/** One that does not answer watches nothing: it is ended, and another one starts. One that hangs up is on its way out. */
 async function helloOf(name: string): Promise<{ version: string; pid: number } | null> {
-  const lines = await askGuard("hello", name).catch(async () => {
-    for (const pid of await pidsNamed("@meshstor-guard")) process.kill(pid, "SIGKILL");
-    await poll(END_MS, 20, async () => ((await askGuard("hello", name).catch(() => [])) === null ? true : null));
-    return null;
+  const lines = await askGuard("hello", name).catch(async (error: unknown) => {
+    if (asMeshStorError(error).code === "CommandTimedOut" && name === GUARD_SOCKET) for (const pid of await pidsNamed("@meshstor-guard")) process.kill(pid, "SIGKILL");
+    return hasEnded(name);
   });
   return lines === null ? null : (parseHello(lines) ?? { version: "unknown", pid: 0 });
+}
+
+/** Waits until nobody has the name. */
+async function hasEnded(name: string): Promise<null> {
+  const ended = await poll(END_MS, 20, async () => ((await askGuard("hello", name).catch(() => [])) === null ? true : null));
+  if (!ended) throw new MeshStorError("CommandTimedOut", "a guard that shall be replaced does not end");
+  return null;
 }
 
 /** Suspends in force have a process of their own each, and stay. */
 async function takeFrom(name: string): Promise<GuardEntry[]> {
   const entries = parseEntries((await askGuard("list", name)) ?? []);
   await askGuard("quit", name).catch(() => null); // It hangs up instead of an answer.
-  const ended = await poll(END_MS, 20, async () => ((await askGuard("hello", name).catch(() => [])) === null ? true : null));
-  if (!ended) throw new MeshStorError("CommandTimedOut", "the guard of an earlier version does not end");
+  await hasEnded(name);
   return entries;
 }
 
