@@ -32,13 +32,23 @@ export function askGuard(request: string, name = GUARD_SOCKET, deadlineMs = DEAD
   });
 }
 
-/** Calls `onGone` once, as soon as the guard that runs now has ended, or at once if there is none; the watch itself ends with the signal. */
+/** How soon the next guard is watched, or looked for where there is none, in ms. */
+const AGAIN_MS = 500;
+
+/** Calls `onGone` as soon as a guard that ran has ended, and watches the next one, until the signal aborts. */
 export function watchGuard(onGone: () => void, signal: AbortSignal, name = GUARD_SOCKET): void {
+  if (signal.aborted) return;
   const socket = connect({ path: `\0${name}` });
+  let ran = false;
   socket.unref();
+  socket.on("connect", () => void (ran = true));
   socket.on("error", () => {}); // Closed next, like one that ends.
   socket.on("close", () => {
-    if (!signal.aborted) onGone();
+    signal.removeEventListener("abort", end);
+    if (signal.aborted) return;
+    if (ran) onGone();
+    setTimeout(() => watchGuard(onGone, signal, name), AGAIN_MS).unref();
   });
-  signal.addEventListener("abort", () => socket.destroy(), { once: true });
+  const end = (): void => void socket.destroy();
+  signal.addEventListener("abort", end, { once: true });
 }

@@ -41,9 +41,8 @@ test("the program is a template's text without escapes", () => {
   assert.doesNotMatch(GUARD_PROGRAM, /undefined|\[object/);
 });
 
-test("no guard: nothing answers, and a watch ends at once", async () => {
+test("no guard: nothing answers", async () => {
   assert.equal(await askGuard("hello", socket), null);
-  await new Promise<void>((resolve) => watchGuard(resolve, new AbortController().signal, socket));
 });
 
 test("one is started, also by two at once, in a session of its own and with its memory locked", async () => {
@@ -96,11 +95,13 @@ test("signals that end programs do not end it; its death is seen at once, and th
   for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.kill(first, signal);
   await sleep(50);
   assert.equal(await pid(), first);
-  const gone = new Promise<number>((resolve) => watchGuard(() => resolve(performance.now()), new AbortController().signal, socket));
-  await sleep(50);
+  const over = new AbortController();
+  const gone = new Promise<number>((resolve) => watchGuard(() => resolve(performance.now()), over.signal, socket));
+  await sleep(200);
   const killedAt = performance.now();
   process.kill(first, "SIGKILL");
   assert.ok((await gone) - killedAt < 2_000);
+  over.abort();
   await ensureGuard(socket, root);
   assert.deepEqual(await list(), []);
 });

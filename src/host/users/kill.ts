@@ -35,7 +35,7 @@ export async function killUsers(action: Extract<HostAction, { kind: "KillUsers" 
   if (kernel.length > 0) throw new MeshStorError("VolumeInUse", `${action.name} is used by the kernel, which cannot be killed: ${kernel.join(", ")}; undo that by hand`);
   const end = performance.now() + DEADLINE_MS;
   for (;;) {
-    const alive = await aliveOf(await findUsers(number, targets));
+    const alive = await aliveOf(await withinTime(findUsers(number, targets), end, action.name));
     if (alive.length === 0) return;
     const spared = alive.filter((u) => u.pid === 1 || u.pid === process.pid);
     if (spared.length > 0) throw new MeshStorError("Unsafe", `${action.name} is used by ${named(spared)}, which is not killed; undo that by hand`);
@@ -45,10 +45,27 @@ export async function killUsers(action: Extract<HostAction, { kind: "KillUsers" 
   }
 }
 
+/** Each reading has its own deadline; many that hang would still add up. */
+function withinTime<T>(search: Promise<T>, end: number, name: string): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const late = (): void => reject(new MeshStorError("CommandTimedOut", `the users of ${name} cannot be found in time: too many processes of this machine do not answer`));
+    const timer = setTimeout(late, Math.max(0, end - performance.now()));
+    void search.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
+}
+
 async function aliveOf(users: readonly UserProcess[]): Promise<UserProcess[]> {
-  const guards = new Set(users.length > 0 ? await pidsNamed(...GUARDS) : []);
+  const guards = new Set(users.length > 0 ? await guardPids() : []);
   const dead = await Promise.all(users.map((u) => isDead(u.pid)));
   return users.filter((u, i) => !dead[i] && !guards.has(u.pid));
+}
+
+/** A name alone proves nothing: the guard's processes are in the host's mount namespace, and no pod's are. */
+async function guardPids(): Promise<number[]> {
+  const space = (pid: number): Promise<string | null> => readLink(`${ROOTS.proc}/${pid}/ns/mnt`).catch(() => null);
+  const [host, named] = await Promise.all([space(1), pidsNamed(...GUARDS)]);
+  const spaces = await Promise.all(named.map(space));
+  return named.filter((_, i) => host !== null && spaces[i] === host);
 }
 
 function kill(pid: number): void {
