@@ -90,6 +90,13 @@ test("a moment that lies in the future proves nothing", async () => {
   assert.ok((await list())[0]!.provenAtMs <= monotonicOf(performance.now()));
 });
 
+test("an answer that is longer than a socket holds arrives whole", async () => {
+  const many = Array.from({ length: 4_000 }, (_, i) => ({ controller: `nvme${i}`, nqn: `nqn.${"x".repeat(200)}.${i}` }));
+  await askGuard(armRequest({ uuid: UUID, name: "meshstor-v", device: "dm-7", provenAtMs: 0, graceMs: 1e9, connections: many }), socket);
+  assert.equal((await list())[0]?.connections.length, many.length);
+  await arm(60_000);
+});
+
 test("signals that end programs do not end it; its death is seen at once, and the next one knows nothing", async () => {
   const first = await pid();
   for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.kill(first, signal);

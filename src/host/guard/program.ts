@@ -12,6 +12,7 @@
 export const GUARD_PROGRAM = String.raw`
 use strict;
 use warnings;
+use Errno;
 use Fcntl;
 use POSIX ();
 use Socket;
@@ -276,20 +277,27 @@ sub listen_here {
   fcntl($listener, F_SETFL, O_NONBLOCK);
 }
 
+# Nobody who does not read can make this program wait.
 sub serve {
   my ($wait) = @_;
-  my $bits = "";
-  vec($bits, $_, 1) = 1 for fileno($listener), keys %client;
-  return if select($bits, undef, undef, $wait) <= 0;
-  if (vec($bits, fileno($listener), 1) && accept(my $new, $listener)) {
+  my ($readers, $writers) = ("", "");
+  vec($readers, $_, 1) = 1 for fileno($listener), keys %client;
+  vec($writers, $_, 1) = 1 for grep { length $client{$_}{out} } keys %client;
+  return if select($readers, $writers, undef, $wait) <= 0;
+  if (vec($readers, fileno($listener), 1) && accept(my $new, $listener)) {
     fcntl($new, F_SETFL, O_NONBLOCK);
-    $client{fileno($new)} = { socket => $new, text => "" } if may_ask($new);
+    $client{fileno($new)} = { socket => $new, text => "", out => "" } if may_ask($new);
   }
-  for my $n (grep { vec($bits, $_, 1) } keys %client) {
+  for my $n (grep { vec($readers, $_, 1) } keys %client) {
     my $c = $client{$n};
     my $got = sysread($c->{socket}, $c->{text}, 65536, length $c->{text});
+    next if !defined $got && $!{EAGAIN};
     if (!$got || length $c->{text} > 1e6) { delete $client{$n}; next }
-    while ($c->{text} =~ s/^([^\n]*)\n//) { syswrite($c->{socket}, answer($1) . "\n") }
+    while ($c->{text} =~ s/^([^\n]*)\n//) { $c->{out} .= answer($1) . "\n" }
+  }
+  for my $c (grep { length $_->{out} } values %client) {
+    my $sent = syswrite($c->{socket}, $c->{out});
+    substr($c->{out}, 0, $sent) = "" if $sent;
   }
 }
 

@@ -27,6 +27,7 @@ export function ensureGuard(name = GUARD_SOCKET, sys = ROOTS.sys): Promise<void>
 async function ensure(name: string, sys: string): Promise<void> {
   const there = await helloOf(name);
   if (there?.version === GUARD_VERSION) return;
+  if (there) await rehearse(name, sys);
   const entries = there ? await takeFrom(name) : [];
   await start(name, sys);
   // What cannot be armed again, because its device is gone, is not there to be guarded.
@@ -47,6 +48,13 @@ async function hasEnded(name: string): Promise<null> {
   const ended = await poll(END_MS, 20, async () => ((await askGuard("hello", name).catch(() => [])) === null ? true : null));
   if (!ended) throw new MeshStorError("CommandTimedOut", "a guard that shall be replaced does not end");
   return null;
+}
+
+/** The one that runs is not given up for one that cannot start on this host. */
+async function rehearse(name: string, sys: string): Promise<void> {
+  const trial = `${name}-trial`;
+  await start(trial, sys);
+  await askGuard("quit", trial).catch(() => null); // It hangs up instead of an answer.
 }
 
 /** Suspends in force have a process of their own each, and stay. */

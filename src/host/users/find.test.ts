@@ -31,12 +31,12 @@ interface Fake {
 }
 function put(pid: number, { ns = "mnt:[1]", mountinfo = HOST, links = {}, files = {} }: Fake): void {
   const at = join(proc, String(pid));
-  const all = { "ns/mnt": ns, cwd: "/proc", root: "/proc", "fd/0": "/dev/null", "fd/1": "pipe:[7]", ...links };
+  const all = { "ns/mnt": ns, exe: "/bin/x", cwd: "/proc", root: "/proc", "fd/0": "/dev/null", "fd/1": "pipe:[7]", ...links };
   for (const [path, text] of Object.entries({ comm: `p${pid}\n`, mountinfo, maps: "", "fdinfo/0": "mnt_id:\t20\n", ...files })) {
     mkdirSync(join(at, path, ".."), { recursive: true });
     writeFileSync(join(at, path), text);
   }
-  for (const [path, target] of Object.entries(all)) {
+  for (const [path, target] of Object.entries(all).filter(([, to]) => to !== "")) {
     mkdirSync(join(at, path, ".."), { recursive: true });
     symlinkSync(target, join(at, path));
   }
@@ -52,8 +52,11 @@ test("users by every way of using, and nobody else", async () => {
   put(104, { files: { maps: `7f00-7f01 r--s 00000000 ${MAJOR}:${MINOR} 9  /data/x (deleted)\n` } });
   put(105, { ns: "mnt:[2]", mountinfo: container });
   put(106, { ns: "mnt:[3]", mountinfo: HOST.replace("/stage", "/rootfs/stage") });
-  // Open on another machine's filesystem: not even looked at, or this stat would find the file.
+  // 107: open on another machine's filesystem: not even looked at, or this stat would find the file.
   put(107, { links: { "fd/3": join(root, "file") }, files: { "fdinfo/3": "mnt_id:\t31\n" } });
+  // 108: a kernel thread. 109: its first thread has ended.
+  put(108, { links: { exe: "", cwd: join(root, "file") } });
+  put(109, { links: { exe: "", "task/110/exe": "/bin/x", "task/110/fd/3": join(root, "file") } });
   const found = await findUsers(NUMBER, ["/stage"]);
   assert.deepEqual(
     found.map((u) => [u.pid, u.name, u.by]),
@@ -63,6 +66,7 @@ test("users by every way of using, and nobody else", async () => {
       [103, "p103", "program"],
       [104, "p104", "mapped file"],
       [105, "p105", "its container has it mounted"],
+      [109, "p109", "fd 3"],
     ],
   );
 });

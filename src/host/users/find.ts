@@ -16,7 +16,7 @@ export interface UserProcess {
   by: string;
 }
 
-/** `number`: the volume device's. `targets`: where this node has it mounted. Kernel threads have nothing open and are never found. */
+/** `number`: the volume device's. `targets`: where this node has it mounted. Kernel threads are never found. */
 export async function findUsers(number: string, targets: readonly string[]): Promise<UserProcess[]> {
   const namespaces = new Map<string, Promise<MountPlace[]>>();
   const places = async (pid: number): Promise<{ ns: string; list: MountPlace[] }> => {
@@ -40,7 +40,8 @@ export async function findUsers(number: string, targets: readonly string[]): Pro
 }
 
 async function useOf(pid: number, number: string, places: readonly MountPlace[]): Promise<string | null> {
-  const at = `${ROOTS.proc}/${pid}`;
+  const at = await living(pid);
+  if (at === null) return null;
   const fds = (await quiet(listDir(`${at}/fd`))) ?? [];
   const links = [
     ...[
@@ -57,6 +58,19 @@ async function useOf(pid: number, number: string, places: readonly MountPlace[])
   // It waits with its address space locked: a user, if it can be one (it sees the filesystem).
   if (maps === "hangs") return places.some((p) => p.number === number) ? "its address space is locked" : null;
   return maps !== null && mapsNumber(maps, number) ? "mapped file" : null;
+}
+
+/**
+ * Where a thread of the process shows what all of them have open: the first one, or another if that has ended. Null for what
+ * runs no program: kernel threads, and what is gone.
+ */
+async function living(pid: number): Promise<string | null> {
+  const at = `${ROOTS.proc}/${pid}`;
+  const runs = async (path: string): Promise<boolean> => (await quiet(readLink(`${path}/exe`))) !== null;
+  if (await runs(at)) return at;
+  const others = ((await quiet(listDir(`${at}/task`))) ?? []).filter((tid) => tid !== String(pid)).map((tid) => `${at}/task/${tid}`);
+  const found = await Promise.all(others.map(runs));
+  return others[found.indexOf(true)] ?? null;
 }
 
 async function isOn(link: { path: string; info: string | null }, number: string, places: readonly MountPlace[]): Promise<boolean> {
