@@ -1,6 +1,6 @@
 /**
  * A volume changes its node: cleanly there and back, to nodes with and without a copy, and by the power cut of its
- * owner, which no other node takes over yet. Never fewer copies than wanted, no acknowledged record lost (I2, I3, I5).
+ * owner, which no other node takes over before it has been silent for long. Never fewer copies than wanted, no acknowledged record lost (I2, I3, I5).
  */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
