@@ -11,7 +11,7 @@ function watched(...controllers: string[]) {
   const told: unknown[] = [];
   const woken: string[][] = [];
   const connection = (controller: string) => ({ controller, nqn: `nqn:${controller}` }) as Connection;
-  const state = { connections: controllers.map(connection), dead, told, woken, onAsk: () => {} };
+  const state = { connections: controllers.map(connection), dead, told, woken, nowMs: 0, onAsk: () => {} };
   const watch = new LossWatch({
     host: {
       controllersLive: async (asked) => {
@@ -20,6 +20,7 @@ function watched(...controllers: string[]) {
       },
     },
     log: createLogger({ write: (line) => told.push((JSON.parse(line) as { controllers: string[] }).controllers) }),
+    nowMs: () => state.nowMs,
     latest: () => state,
     wakeFor: (lost) => woken.push([...lost]),
   });
@@ -63,4 +64,18 @@ test("the kernel gives a controller's name to the next connection: that one is w
   state.connections = [{ ...connection("nvme4"), nqn: "nqn:next" }];
   await watch.look();
   assert.deepEqual(told, [["nvme4"]]);
+});
+
+test("when a controller was last seen live; nothing is said of one that is not in use any more", async () => {
+  const { watch, dead, state } = watched("nvme4", "nvme5");
+  await watch.look();
+  state.nowMs = 250;
+  dead.add("nvme4");
+  await watch.look();
+  state.nowMs = 500;
+  await watch.look();
+  assert.deepEqual([watch.liveAt("nvme4"), watch.liveAt("nvme5"), watch.liveAt("nvme6")], [0, 500, null]);
+  state.connections = [];
+  await watch.look();
+  assert.deepEqual([watch.liveAt("nvme4"), watch.liveAt("nvme5")], [null, null]);
 });

@@ -13,6 +13,8 @@ export const LOSS_POLL_MS = 250;
 export interface LossWatchDeps {
   host: Pick<HostPort, "controllersLive">;
   log: Logger;
+  /** Monotonic ms. */
+  nowMs(): number;
   latest(): Pick<HostSnapshot, "connections"> | null;
   /** Volumes that use a controller. */
   wakeFor(controllers: readonly string[]): void;
@@ -22,6 +24,8 @@ export class LossWatch {
   readonly #deps: LossWatchDeps;
   /** Controllers that were lost at the last look. */
   #reported = new Set<string>();
+  /** When each controller in use was last seen live (monotonic ms). */
+  readonly #liveAt = new Map<string, number>();
   /** NQNs that this program disconnects; each is connected only once, so it is given up for good. */
   readonly #givenUp = new Set<string>();
 
@@ -55,7 +59,10 @@ export class LossWatch {
 
   /** Looks once; tells of every loss once. */
   async look(): Promise<void> {
-    const lost = await this.#lost(this.#watched());
+    const looked = this.#watched();
+    const atMs = this.#deps.nowMs();
+    const lost = await this.#lost(looked);
+    this.#note(looked, lost, atMs);
     // Asked again: the disconnect may have begun while it was looked.
     const still = new Set(this.#watched());
     const fresh = lost.filter((controller) => !this.#reported.has(controller) && still.has(controller));
@@ -63,6 +70,16 @@ export class LossWatch {
     if (fresh.length === 0) return;
     this.#deps.log.warn("connections lost", { controllers: fresh });
     this.#deps.wakeFor(fresh);
+  }
+
+  /** When the controller was last seen live; what proves an owner between two looks at the whole host (I10). */
+  liveAt(controller: string): number | null {
+    return this.#liveAt.get(controller) ?? null;
+  }
+
+  #note(looked: readonly string[], lost: readonly string[], atMs: number): void {
+    for (const controller of this.#liveAt.keys()) if (!looked.includes(controller)) this.#liveAt.delete(controller);
+    for (const controller of looked) if (!lost.includes(controller)) this.#liveAt.set(controller, atMs);
   }
 
   async #lost(controllers: readonly string[]): Promise<string[]> {

@@ -12,7 +12,7 @@ import { ALL_RECORD_KINDS } from "../core/action.ts";
 import type { DriveTable } from "../core/observed.ts";
 import type { Intent, Plan, PlanInput } from "../core/plan.ts";
 import { FRESH_KINDS, plan } from "../core/plan.ts";
-import { afterLook } from "../core/look.ts";
+import { afterLook, type LiveAt } from "../core/look.ts";
 import type { Session } from "../core/session.ts";
 import { afterFailure, afterJoinFailure, afterSuccess, EMPTY_SESSION, jobKey, lossKey } from "../core/session.ts";
 import type { VolumeView } from "../core/view.ts";
@@ -43,6 +43,8 @@ export interface ReconcileDeps {
   me: PlanInput["me"];
   /** What decides about takeover and fresh reads (decision 0011). */
   takeover: TakeoverPort;
+  /** What was seen of the connections between two looks at the host. */
+  liveAt: LiveAt;
   cached(name: string): MeshStorVolume | undefined;
   tables(): ReadonlyMap<string, DriveTable>;
   /** Called when a drive's partitions were changed by us. */
@@ -90,7 +92,7 @@ export class VolumeReconciler {
       const host = await this.#deps.snapshots.get(maxAgeMs);
       maxAgeMs = SNAPSHOT_MS;
       const view = viewVolume(volume, host, this.#deps.me);
-      this.session = afterLook(this.session, view, host.takenAtMs);
+      this.session = afterLook(this.session, view, host.takenAtMs, this.#deps.liveAt);
       const input = this.#input(volume, host);
       const next = plan(input);
       last = { intent: input.intent, view, plan: next };

@@ -54,7 +54,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   let latest: HostSnapshot | null = null;
   const snapshots = new Snapshots(async () => (latest = await host.observe()), nowMs);
 
-  const losses = new LossWatch({ host, log, latest: () => latest, wakeFor: (controllers) => wakeUsers(informer, volumes, snapshots, latest, controllers) });
+  const losses = new LossWatch({ host, log, nowMs, latest: () => latest, wakeFor: (controllers) => wakeUsers(informer, volumes, snapshots, latest, controllers) });
   const reporter = new Reporter(client, me, nowMs);
   const devices = new Informer<MeshStorNodeDevice>({ client, type: DEVICES, onChange: () => {}, log, labelSelector: `meshstor.io/node=${nodeName}` });
   const inventory = new Inventory({ client, host, log, nodeName, snapshot: () => snapshots.get(1_000), cached: (name) => devices.get(name), onChange: () => wakeAll() });
@@ -69,6 +69,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
       log,
       me,
       takeover: takeoverPort(peers),
+      liveAt: (controller) => losses.liveAt(controller),
       cached: (name) => informer.get(name),
       tables: () => inventory.tables(),
       tableChanged: (drive) => inventory.changed(drive),

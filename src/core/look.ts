@@ -1,22 +1,36 @@
 /** What one look at record and kernel adds to what this process knows: since when something holds. Pure. */
-import { isProven } from "./fresh.ts";
+import { countedMembers, isProven } from "./fresh.ts";
 import type { Seen, Session } from "./session.ts";
 import type { VolumeView } from "./view.ts";
 import { isHeld } from "./view.ts";
 
-/** `atMs`: when the kernel was looked at (monotonic ms), never later than the plan that follows. */
-export function afterLook(session: Session, view: VolumeView, atMs: number): Session {
+/** When a controller was last seen live between two looks (monotonic ms); null: not since this process began. */
+export type LiveAt = (controller: string) => number | null;
+
+/** `atMs`: when the kernel was looked at (monotonic ms), never later than the plan that follows; `liveAt`: what was seen meanwhile. */
+export function afterLook(session: Session, view: VolumeView, atMs: number, liveAt: LiveAt = () => null): Session {
   const { seen } = session;
   const since = (holds: boolean, known: number | null): number | null => (holds ? (known ?? atMs) : null);
   const next: Seen = {
     firstMs: seen.firstMs ?? atMs,
     // I10: a proof is as old as the look that showed it, never younger.
-    provenMs: view.mine && isProven(view, session) ? atMs : seen.provenMs,
+    provenMs: view.mine && isProven(view, session) ? atMs : provenBefore(view, session, liveAt),
     stuckMs: since(isStuck(view), seen.stuckMs),
     failedMs: since(view.mine && isSplit(view), seen.failedMs),
     cut: cutSince(view, seen, atMs),
   };
   return { ...session, seen: next };
+}
+
+/**
+ * I10: a loss comes between two looks, and its proof is no older than the last moment at which all that count were live. Only
+ * where a look of this process proved them before: a connection is used once, so the controller was this one ever since.
+ */
+function provenBefore(view: VolumeView, session: Session, liveAt: LiveAt): number | null {
+  const { provenMs } = session.seen;
+  if (provenMs === null || !view.mine) return provenMs;
+  const times = countedMembers(view, session).map((m) => (m.connection ? liveAt(m.connection.controller) : null) ?? Number.NEGATIVE_INFINITY);
+  return Math.max(provenMs, Math.min(...times));
 }
 
 /** Suspended, or a member is held: an unmount would not end. */

@@ -1,17 +1,19 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { boundsOf } from "./bounds.ts";
+import { afterLook } from "./look.ts";
 import { exportNQN } from "../api/names.ts";
 import { part } from "./testing/builders.ts";
 import { round } from "./testing/liveness.ts";
 import { mdError, submit } from "./testing/md.ts";
 import { cut, detectLosses, killAgent, powerOff, powerOn } from "./testing/model.ts";
 import { applyAll } from "./testing/host.ts";
-import { doneBy, inUse, nextOf, rest, rounds, stepAll } from "./testing/scenes.ts";
+import { doneBy, inputOf, inUse, nextOf, rest, rounds, stepAll } from "./testing/scenes.ts";
 import { isolate } from "./testing/stories.ts";
 import { advance } from "./testing/time.ts";
 import type { NodeState, World } from "./testing/world.ts";
 import { nodeOf, statusOf } from "./testing/world.ts";
+import { viewVolume } from "./view.ts";
 
 const { freshGraceMs, residualMs } = boundsOf();
 const nqn = (node: string, attach = 1) => exportNQN({ partitionUUID: part(node), epoch: 1, attach });
@@ -65,7 +67,7 @@ test("cut off from R and from the API: suspended within the grace, not before; r
   w.api.cut.clear();
   const mark = w.trace.length;
   rounds(w, 1);
-  assert.deepEqual(doneBy(w, "a", mark).slice(0, 5), ["RecordOut", "GuardVolume", "ResumeVolume", "StampLabel", "FailMember"]);
+  assert.deepEqual(doneBy(w, "a", mark).slice(0, 6), ["RecordOut", "GuardVolume", "StampLabel", "FailMember", "Disconnect", "ResumeVolume"]);
   assert.deepEqual([a.volumeDevice?.suspended, statusOf(w).owner?.nodeName], [false, "a"]);
 });
 
@@ -123,6 +125,36 @@ test("MD failed a member of R and the record cannot be written: suspended until 
   const done = doneBy(w, "a", mark);
   assert.deepEqual([a.volumeDevice?.suspended, done[0], done.indexOf("ResumeVolume") > 0], [false, "RecordOut", true]);
   rest(w, a);
+});
+
+test("suspended above held writes: they are released first, for the suspend ends only with them (Z14)", () => {
+  const w = inUse("a", { placement: ["a", "b"], guards: true });
+  const a = nodeOf(w, "a");
+  killAgent(w, a);
+  a.agentDown = true;
+  cut(w, "a", "b");
+  submit(w, a.arrays[0]!, 1);
+  for (let i = 0; i < 60; i += 1) advance(w, 250);
+  assert.equal(a.volumeDevice?.suspended, true);
+  a.agentDown = false;
+  const mark = w.trace.length;
+  rounds(w, 3);
+  const done = doneBy(w, "a", mark);
+  assert.deepEqual([a.volumeDevice?.suspended, done[0], done.indexOf("Disconnect") < done.indexOf("ResumeVolume")], [false, "RecordOut", true]);
+});
+
+test("a loss between two looks: the proof is as old as the last moment at which the connection was seen live", () => {
+  const w = inUse("a", { placement: ["a", "b"], guards: true });
+  const a = nodeOf(w, "a");
+  const provenMs = a.agent.session.seen.provenMs!;
+  cut(w, "a", "b");
+  detectLosses(w);
+  w.nowMs += 10_000;
+  const { volume, host, me } = inputOf(w, a);
+  const view = viewVolume(volume, host, me);
+  const proven = (liveAtMs: number | null, session = a.agent.session) => afterLook(session, view, w.nowMs, () => liveAtMs).seen.provenMs;
+  const blank = { ...a.agent.session, seen: { ...a.agent.session.seen, provenMs: null } };
+  assert.deepEqual([proven(null), proven(provenMs + 9_000), proven(provenMs - 1_000), proven(provenMs + 9_000, blank)], [provenMs, provenMs + 9_000, provenMs, null]);
 });
 
 test("a process that has proven nothing yet leaves its predecessor's guard as it is", () => {

@@ -9,6 +9,7 @@ import type { VolumeDevice } from "./observed.ts";
 import type { Plan, PlanInput } from "./plan-types.ts";
 import { act, NOTHING, wait } from "./plan-types.ts";
 import type { MemberView, VolumeView } from "./view.ts";
+import { isHeld, isLost } from "./view.ts";
 
 export function planFresh(view: VolumeView, input: PlanInput): Plan {
   const { device } = view;
@@ -54,8 +55,16 @@ function whyNot(view: VolumeView, input: PlanInput): string | null {
   const silent = counted.filter((m) => !answers(m));
   if (silent.length > 0) return `the volume is suspended until node ${nodesOf(silent)} answers, or its member is recorded out (I10)`;
   if (isSplit(view)) return "the volume is suspended until the record says that MD failed a member (I1)";
+  // Z14: a suspend waits above writes that are held; it ends only once their member is failed and disconnected.
+  const held = view.members.filter(holdsWrites);
+  if (held.length > 0) return `the volume is suspended until the writes that node ${nodesOf(held)} holds are released (Z14)`;
   const limit = notAfter(view, input);
   return limit !== null && input.nowMs > limit ? "the volume is suspended until its connections are looked at again (I10)" : null;
+}
+
+/** Failed in MD its writes are still held, until its connection is ended. */
+function holdsWrites(m: MemberView): boolean {
+  return m.inArray !== null && isLost(m) && (isHeld(m) || m.connection !== null);
 }
 
 /** Until when the proof of the last look is good: the guard would suspend again after that. */

@@ -3,7 +3,7 @@
  * @minutes 15 @byname (not in the default set yet: not seen to pass beside other labs)
  */
 import assert from "node:assert/strict";
-import { after, before, test as nodeTest } from "node:test";
+import { after, before } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { exportNQN, hostNQN, partitionLabel, volumeDeviceName } from "../../src/api/names.ts";
 import { LABEL_AREA, PARTITION_OVERHEAD } from "../../src/base/layout.ts";
@@ -12,7 +12,8 @@ import type { HostAction } from "../../src/core/action.ts";
 import { boundsOf, promiseOf } from "../../src/core/bounds.ts";
 import type { GuardEntry } from "../../src/host/guard/protocol.ts";
 import type { Lab } from "../../lab/cluster.ts";
-import { createHostLab, HostNode } from "./lab-node.ts";
+import { inOrder } from "../in-order.ts";
+import { createHostLab, type HostNode } from "./lab-node.ts";
 
 const SIZE = 512 * MiB;
 const PART = SIZE + PARTITION_OVERHEAD;
@@ -35,20 +36,12 @@ const [A, B] = VOLUMES as [Volume, Volume];
 let lab: Lab;
 let n1: HostNode;
 let n2: HostNode;
-let failed = false;
-function test(name: string, work: () => Promise<void>): void {
-  nodeTest(name, async (t) => {
-    if (failed) return t.skip("an earlier step failed");
-    failed = true;
-    await work();
-    failed = false;
-  });
-}
+
+const test = inOrder();
 const say = (text: string): void => void process.stderr.write(`figure: ${text}\n`);
 
 before(async () => {
-  lab = await createHostLab(process.env["KERNEL"] ?? "6.12", process.env["CMDLINE"] ?? "");
-  [n1, n2] = [new HostNode(lab, "n1"), new HostNode(lab, "n2")];
+  ({ lab, n1, n2 } = await createHostLab());
 });
 after(async () => lab.destroy());
 

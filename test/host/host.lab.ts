@@ -240,7 +240,10 @@ test("volume device, filesystem and mount", async () => {
   assert.equal((await n1.refused({ ...make, uuid: LOCAL })).code, "ForeignContent");
   const s = await n1.observe();
   const v = s.volumeDevices[0]!;
-  assert.deepEqual({ ...v, device: "" }, { device: "", name: DEVICE, volumeUID: VOLUME_UID, sizeBytes: SIZE, below: [s.mirrors[0]!.device], suspended: false, suspending: false, guarded: null });
+  assert.deepEqual(
+    { ...v, device: "" },
+    { device: "", name: DEVICE, volumeUID: VOLUME_UID, sizeBytes: SIZE, below: [s.mirrors[0]!.device], suspended: false, suspending: false, guarded: null },
+  );
   assert.deepEqual(
     s.mounts.filter((m) => m.target === STAGE),
     [{ target: STAGE, device: v.device, fsType: "xfs", readOnly: false, root: "/" }],

@@ -24,6 +24,8 @@ export function applyFenceAction(w: World, n: NodeState, action: Of<FenceKind>):
     case "ResumeVolume":
       if (!device) return;
       if (action.notAfterMs !== null && clockOf(w, n) > action.notAfterMs) throw hostError("Unsafe", "the proof that this node is the owner is too old");
+      // Z14: the process that suspends waits above held writes, and was seen not to end when it is killed there.
+      if (device.suspended && n.arrays.some((array) => device.below.includes(array) && array.writes.length > 0)) throw hostError("CommandTimedOut", "the suspend does not end");
       device.suspended = false;
       return;
     case "KillUsers":
