@@ -1,6 +1,6 @@
 /**
  * The guard and the killing of users on a real kernel: two volumes with a member on another node, whose network is cut while writes are on their way and no program of ours runs.
- * @minutes 15 @byname (not in the default set yet: not seen to pass beside other labs)
+ * @minutes 8
  */
 import assert from "node:assert/strict";
 import { after, before } from "node:test";
