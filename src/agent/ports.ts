@@ -3,6 +3,7 @@ import type { HostAction } from "../core/action.ts";
 import type { Bounds } from "../core/bounds.ts";
 import type { Peers } from "../core/judge.ts";
 import type { Drive, DriveTable, HostSnapshot } from "../core/observed.ts";
+import type { VolumeView } from "../core/view.ts";
 
 /** The node's kernel. */
 export interface HostPort {
@@ -23,8 +24,8 @@ export interface TakeoverPort {
   bounds: Bounds;
   /** What this node promises with a claim; null: no guard runs on this host (Z16). */
   promiseMs: number | null;
-  /** Kubelet of this node is dead, and every pod that the volume is published to is gone. */
-  unattended(volumeName: string): boolean;
+  /** Another node asks for the volume, kubelet of this node is dead, and every pod that the volume is published to is gone. */
+  unattended(view: VolumeView): boolean;
 }
 
 /** Called around every action; tests kill the process here. */

@@ -93,7 +93,7 @@ export class VolumeReconciler {
       maxAgeMs = SNAPSHOT_MS;
       const view = viewVolume(volume, host, this.#deps.me);
       this.session = afterLook(this.session, view, host.takenAtMs, this.#deps.liveAt);
-      const input = this.#input(volume, host);
+      const input = this.#input(volume, host, view);
       const next = plan(input);
       last = { intent: input.intent, view, plan: next };
       if (next.actions.length === 0) return { ...last, error: null };
@@ -115,9 +115,9 @@ export class VolumeReconciler {
     return { ...last, error: null };
   }
 
-  #input(volume: MeshStorVolume, host: PlanInput["host"]): PlanInput {
+  #input(volume: MeshStorVolume, host: PlanInput["host"], view: VolumeView): PlanInput {
     const { me, clock, takeover } = this.#deps;
-    const judged = { peers: takeover.peers(), bounds: takeover.bounds, promiseMs: takeover.promiseMs, unattended: takeover.unattended(this.name) };
+    const judged = { peers: takeover.peers(), bounds: takeover.bounds, promiseMs: takeover.promiseMs, unattended: takeover.unattended(view) };
     return { volume, host, me, intent: this.intent, session: this.session, tables: this.#deps.tables(), nowMs: clock.nowMs(), ...judged };
   }
 

@@ -19,12 +19,13 @@ import { createCsiPort } from "./csi-port.ts";
 import { readIdentity } from "./identity.ts";
 import { type GuardPort, watchOverGuard } from "./guard-watch.ts";
 import { Inventory } from "./inventory.ts";
+import { KubeletWatch } from "./kubelet-watch.ts";
 import { LossWatch } from "./loss-watch.ts";
 import { PeerWatch } from "./peers.ts";
 import type { HostPort, StepHook } from "./ports.ts";
 import { Reporter } from "./report.ts";
 import { Snapshots } from "./snapshots.ts";
-import { takeoverPort } from "./takeover.ts";
+import { TAKEOVER_BOUNDS, takeoverPort } from "./takeover.ts";
 import { concerns, TICK_MS, Volumes } from "./volumes.ts";
 
 /** Volumes that one node can have assembled at once; MD minors and NVMe controllers set the order of magnitude. */
@@ -59,6 +60,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const devices = new Informer<MeshStorNodeDevice>({ client, type: DEVICES, onChange: () => {}, log, labelSelector: `meshstor.io/node=${nodeName}` });
   const inventory = new Inventory({ client, host, log, nodeName, snapshot: () => snapshots.get(1_000), cached: (name) => devices.get(name), onChange: () => wakeAll() });
   const peers = new PeerWatch({ client, log, nowMs });
+  const kubelet = new KubeletWatch({ client, nodeName, log, nowMs, goneMs: TAKEOVER_BOUNDS.leaseGoneMs, wake: (name) => volumes.wake(name) });
   const volumes = new Volumes(
     {
       client,
@@ -68,7 +70,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
       hook: options.hook,
       log,
       me,
-      takeover: takeoverPort(peers),
+      takeover: takeoverPort(peers, kubelet),
       liveAt: (controller) => losses.liveAt(controller),
       cached: (name) => informer.get(name),
       tables: () => inventory.tables(),

@@ -145,8 +145,8 @@ export type RecordAction =
   /** Fixes the filesystem's UUID before mkfs (I6). */
   | { kind: "RecordFilesystem" }
   | { kind: "RecordFormatted" }
-  /** Gives ownership up after everything is proven gone (I8); clean only by Z15. */
-  | { kind: "RecordRelease"; clean: boolean };
+  /** Gives ownership up after everything is proven gone (I8); clean only by Z15. `from`: of a deleted volume, in the place of an owner that is declared dead. */
+  | { kind: "RecordRelease"; clean: boolean; from?: ClaimFrom };
 
 /** Every action carries the sentence that explains and status show. */
 export type Action = (HostAction | RecordAction) & { why: string };

@@ -14,6 +14,8 @@ import { waitOut } from "./wait-out.ts";
 export function planProvider(view: VolumeView, input: PlanInput): Plan {
   const actions: Action[] = [];
   const waits: string[] = [];
+  const abandoned = planAbandoned(view, input);
+  if (abandoned) return { actions: [abandoned], waits, refusal: null, done: false };
   for (const member of view.members) {
     if (!member.local) continue;
     const part = planMember(view, member, input);
@@ -21,6 +23,16 @@ export function planProvider(view: VolumeView, input: PlanInput): Plan {
     else if (part) actions.push(part);
   }
   return { actions, waits, refusal: null, done: false };
+}
+
+/** A deleted volume whose owner is declared dead: nobody else would let go of it, and its partitions would wait for ever. */
+function planAbandoned(view: VolumeView, input: PlanInput): Action | null {
+  const { owner } = view.status;
+  if (!owner || owner.nodeUID === input.me.nodeUID || view.volume.metadata.deletionTimestamp === undefined) return null;
+  const judged = judge(owner, input.peers, input.bounds);
+  if (!isDeclaredDead(judged) || !view.members.some((m) => m.local)) return null;
+  const from = { nodeUID: owner.nodeUID, bootID: owner.bootID, judged: judged! };
+  return { kind: "RecordRelease", clean: false, from, why: `volume ${view.name} is deleted, node ${owner.nodeName} owned it, and ${sentenceOf(judged!)}` };
 }
 
 /** The next action for one of this node's partitions, a sentence to wait on, or null. */

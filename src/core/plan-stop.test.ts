@@ -204,6 +204,23 @@ test("delete with one node off: the others clean up at once, it does when it is 
   assert.equal(latest(w), null);
 });
 
+test("deleted while its owner is gone for good: declared dead, the others let go of it and clean up", () => {
+  const w = inUse("a", { placement: ["a", "b"] });
+  const [a, b] = [nodeOf(w, "a"), nodeOf(w, "b")];
+  powerOff(w, a);
+  deleteVolume(w);
+  a.outOfService = true;
+  const mark = w.trace.length;
+  rounds(w, 6);
+  assert.deepEqual(doneBy(w, "b", mark), ["RecordRelease", "CutExport", "WipePartition", "DeletePartition", "RecordDeleted"]);
+  assert.deepEqual(
+    statusOf(w).partitions?.map((p) => p.nodeID),
+    ["a"],
+    "what is on the other's drive is wiped when it is back",
+  );
+  assert.ok(b);
+});
+
 test("deleted while its owner is off and rebooted: ownership is given up, then it is wiped everywhere", () => {
   const w = inUse("a", { placement: ["a", "b"] });
   const a = nodeOf(w, "a");

@@ -245,3 +245,21 @@ test("a record that let a member in counts although its answer was lost: the new
   stagedOn(w, c);
   assert.deepEqual([a.conns.find((x) => x.provider === "b")?.state, a.volumeDevice?.suspended, statusOf(w).mirrors?.[0]?.inSync], ["live", true, [part("c")]]);
 });
+
+test("deleted, and its owner is declared dead: another node lets go of it, never of one that is only silent or alive", () => {
+  const at = { deletionTimestamp: "2026-11-20T11:00:00Z" };
+  const deleted = (change: Record<string, Partial<Peer>>) => {
+    const v = owned(["a", "b"]);
+    return plan(planInput("a", { ...v, metadata: { ...v.metadata, ...at } }, emptyHost("a"), { peers: peers(change) })).actions;
+  };
+  assert.deepEqual(deleted({ b: { outOfService: true } }), [
+    {
+      kind: "RecordRelease",
+      clean: false,
+      from: { nodeUID: nodeUID("b"), bootID: "boot-b-1", judged: "OutOfService" },
+      why: "volume pvc-1 is deleted, node b owned it, and it is declared out of service",
+    },
+  ]);
+  for (const change of [{}, { b: silent }]) assert.ok(!deleted(change).some((a) => a.kind === "RecordRelease"));
+  assert.ok(!next(owned(["a", "b"]), { b: { outOfService: true } }).actions.some((a) => a.kind === "RecordRelease"));
+});

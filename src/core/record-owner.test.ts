@@ -102,3 +102,16 @@ test("no entry leaves the record while a former owner may have it assembled (I4)
   const { former: _former, ...free } = status;
   assert.deepEqual(accepted(deleted, free).partitions, [partitions[0]]);
 });
+
+test("the owner of a deleted volume is let go of by another node: only the one that was judged, declared dead, and only then", () => {
+  const at = { deletionTimestamp: NOW };
+  const letGo = (judged: Verdict, metadata: object = at, change: Partial<ClaimFrom> = {}, clean = false) =>
+    applyRecord({ kind: "RecordRelease", clean, from: from(judged, change) }, volume(owned(), {}, metadata), b());
+  const released = letGo("OutOfService");
+  assert.deepEqual(released.ok && [released.status.owner, released.status.lastStop, released.status.epoch], [undefined, "Unclean", 3]);
+  const refusals = [letGo("Silent"), letGo("Deleted", {}), letGo("Deleted", at, { bootID: "boot-a-2" }), letGo("Deleted", at, {}, true)].map((r) => !r.ok && r.refusal);
+  assert.deepEqual(
+    refusals,
+    Array.from({ length: 4 }, () => "this node, in this boot, is not the volume's owner"),
+  );
+});

@@ -6,6 +6,7 @@
  */
 import type { MeshStorVolume, PartitionRecord, VolumeStatus } from "../api/volume.ts";
 import type { LeavingRef, MemberRef, RecordAction } from "./action.ts";
+import { isDeclaredDead } from "./judge.ts";
 import type { RecordContext, RecordResult } from "./record-base.ts";
 import { accept, findPartition, inSyncOf, isOwner, mapMirror, mapPartition, refuse } from "./record-base.ts";
 import { recordClaim, recordFenced, recordHandOver, recordRelease, recordTornDown } from "./record-owner.ts";
@@ -44,9 +45,8 @@ type AnyonesKind = "RecordCreated" | "RecordFaulty" | "RecordDeleted" | "RecordE
 /** Changes that only the owner of the planned epoch may make (I2, I4). */
 function ownersChange(action: Exclude<RecordAction, { kind: AnyonesKind }>, volume: MeshStorVolume, context: RecordContext): RecordResult {
   const status = volume.status ?? {};
-  // After a reboot nothing of the former boot is left to stop: the same node may give ownership up (uncleanly).
-  const earlierBoot = action.kind === "RecordRelease" && !action.clean && status.owner?.nodeUID === context.me.nodeUID;
-  if (!isOwner(status, context.me) && !earlierBoot) return refuse("this node, in this boot, is not the volume's owner");
+  if (!isOwner(status, context.me) && !(action.kind === "RecordRelease" && mayReleaseFor(action, volume, context)))
+    return refuse("this node, in this boot, is not the volume's owner");
   if (status.epoch !== context.epoch) return refuse(`the record is at epoch ${status.epoch}, the plan was made for ${context.epoch}`);
   switch (action.kind) {
     case "RecordMirrorCreated":
@@ -75,6 +75,19 @@ function ownersChange(action: Exclude<RecordAction, { kind: AnyonesKind }>, volu
     case "RecordRelease":
       return recordRelease(status, action.clean);
   }
+}
+
+/**
+ * After a reboot nothing of the former boot is left to stop: the same node may give ownership up (uncleanly). Nobody runs a
+ * deleted volume again: where its owner is declared dead, any node that holds a part of it lets it go.
+ */
+function mayReleaseFor(action: Extract<RecordAction, { kind: "RecordRelease" }>, volume: MeshStorVolume, context: RecordContext): boolean {
+  const { owner } = volume.status ?? {};
+  if (action.clean || !owner) return false;
+  if (owner.nodeUID === context.me.nodeUID) return true;
+  const { from } = action;
+  const same = from !== undefined && owner.nodeUID === from.nodeUID && owner.bootID === from.bootID;
+  return same && isDeclaredDead(from.judged) && volume.metadata.deletionTimestamp !== undefined;
 }
 
 function setPartition(status: VolumeStatus, uuid: string, context: RecordContext, from: PartitionRecord["state"][], change: Partial<PartitionRecord>): RecordResult {

@@ -39,6 +39,13 @@ export interface Node {
   };
 }
 
+/** core/v1 Pod. */
+export interface Pod {
+  apiVersion: "v1";
+  kind: "Pod";
+  metadata: NamespacedMeta;
+}
+
 /** coordination.k8s.io/v1 Lease. Times are RFC 3339 with microseconds. */
 export interface Lease {
   apiVersion: "coordination.k8s.io/v1";
@@ -79,8 +86,12 @@ export interface KubeEvent {
 export const VOLUMES: ResourceType<MeshStorVolume> = { group: API_GROUP, version: API_VERSION, plural: "meshstorvolumes", kind: "MeshStorVolume", namespaced: false };
 export const DEVICES: ResourceType<MeshStorNodeDevice> = { group: API_GROUP, version: API_VERSION, plural: "meshstornodedevices", kind: "MeshStorNodeDevice", namespaced: false };
 export const NODES: ResourceType<Node> = { group: "", version: "v1", plural: "nodes", kind: "Node", namespaced: false };
+export const PODS: ResourceType<Pod> = { group: "", version: "v1", plural: "pods", kind: "Pod", namespaced: true };
 export const LEASES: ResourceType<Lease> = { group: "coordination.k8s.io", version: "v1", plural: "leases", kind: "Lease", namespaced: true };
 export const EVENTS: ResourceType<KubeEvent> = { group: "events.k8s.io", version: "v1", plural: "events", kind: "Event", namespaced: true };
+
+/** Namespace of the Leases that every kubelet renews as its heartbeat, by the node's name. */
+export const KUBELET_LEASES = "kube-node-lease";
 
 /** `group/version` as it stands in an object's apiVersion. */
 export function apiVersionOf(type: ResourceType<unknown>): string {

@@ -5,6 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { applyYaml } from "../../lab/control-plane/objects.ts";
 import { arrays, dataChecksum, recorded, traces } from "../../lab/world/inspect.ts";
 import { createVolume, deleteVolume, untilHealthy } from "../../lab/world/volumes.ts";
 import { eventually, sleep } from "../../lab/world/wait.ts";
@@ -55,6 +56,34 @@ test("a living owner is never robbed: the call names its node", async () => {
   assert.deepEqual(writer.errors(), []);
   await writer.stop();
   await end(id, home);
+});
+
+test("its kubelet is dead and its pod is gone: the living owner hands over when asked", async (t) => {
+  const { id, home, other, writer } = await inUse("pvc-left");
+  await writer.stop();
+  const count = writer.acks().length;
+  const heartbeat = {
+    apiVersion: "coordination.k8s.io/v1",
+    kind: "Lease",
+    metadata: { name: home, namespace: "kube-node-lease" },
+    spec: { renewTime: "2026-01-01T00:00:00.000000Z" },
+  };
+  await applyYaml(world.plane, [heartbeat]);
+  const begun = performance.now();
+  await eventually(`${other} stages the volume`, 180, async () => {
+    await world.node(other).stage(id, 30);
+    return true;
+  });
+  t.diagnostic(`handed over ${((performance.now() - begun) / 1000).toFixed(1)} s after it was asked for`);
+  const volume = (await world.volume(id))!;
+  assert.deepEqual([volume.status!.owner!.nodeName, volume.status!.owner!.start], [other, "Clean"]);
+  await world.node(other).publish(id);
+  await checkRecords(world.lab, guest(other), records(id, other), count);
+  assert.deepEqual(
+    (await world.lab.guest(home).sh("cat /proc/mounts")).split("\n").filter((line) => line.includes(id)),
+    [],
+  );
+  await end(id, other);
 });
 
 test("power off and out-of-service: the other copy's node goes on at once; the former owner's copy comes back", async (t) => {
