@@ -345,19 +345,34 @@ async function openRemote(): Promise<void> {
   await n1.apply({ kind: "OpenWindow", partitionUUID: REMOTE, epoch: 1, below: s.connections[0]!.device!, sizeBytes: WINDOW });
 }
 
-test("the member comes back by bitmap, with what it wrote alone undone (I5, E14, Z18)", async () => {
-  await openRemote();
-  let s = await n1.observe();
-  // What a former owner wrote alone: a block of data, and its own bitmap's bit for it.
+/** What a former owner wrote alone: a block of data, and its own bitmap's bit for it. */
+async function writeAlone(s: HostSnapshot): Promise<{ raw: string; chunk: number }> {
   const chunk = 100;
   const at = 7 * MiB + chunk * 4 * MiB;
   const raw = `/dev/${window(s, REMOTE)}`;
   await n1.guest.sh(`dd if=/dev/urandom of=${raw} bs=4096 seek=${at / 4096} count=16 oflag=direct conv=notrunc status=none`);
+  await setBit(raw, chunk);
+  return { raw, chunk };
+}
+
+test("a bare re-add takes a member in with what it wrote alone: the mirror diverges (the reason for I5, E14)", async () => {
+  await openRemote();
+  let s = await n1.observe();
+  const { raw } = await writeAlone(s);
+  await n1.guest.sh(`mdadm /dev/${array(s)} --re-add ${raw}`);
+  s = await waitSync();
+  assert.ok(flagsOf(s, REMOTE)!.includes("in_sync"), "MD takes it for in sync");
+  await assert.rejects(sameContent(), "and it is not");
+  await n1.guest.sh(`mdadm /dev/${array(s)} --fail ${raw} --remove ${raw}`);
+});
+
+test("the member comes back by bitmap, with what it wrote alone undone (I5, E14, Z18)", async () => {
+  let s = await n1.observe();
+  const { raw, chunk } = await writeAlone(s);
   const { metadata } = await n1.call({ metadata: [window(s, REMOTE), window(s, LOCAL)] });
   assert.ok(!metadata[1]!.dirty.includes(chunk), "the survivor does not know of it");
   const bitmapAt = await n1.guest.sh(`mdadm --examine-bitmap ${raw} | grep -c Bitmap`);
   assert.equal(bitmapAt, "1");
-  await setBit(raw, chunk);
   await n1.apply({ kind: "ReAddMember", device: array(s), arrayUUID: ARRAY, partitionUUID: REMOTE, window: window(s, REMOTE), survivorWindow: window(s, LOCAL), local: false });
   s = await waitSync();
   assert.deepEqual(flagsOf(s, REMOTE), ["in_sync", "write_mostly"]);
