@@ -63,12 +63,31 @@ export async function makeContestants(world: World, providerName: string, bytes:
   ];
 }
 
+/** The provider's spare drive as the home node imports it, with nothing of ours in between. */
+export async function rawLink(world: World, providerName: string): Promise<{ device: string; close(): Promise<void> }> {
+  const [home, provider] = [world.lab.guest(HOME), world.lab.guest(providerName)];
+  const address = world.lab.net.addresses(providerName).ipv4;
+  const serial = `LAB-${providerName}-${SPARE_DRIVE}`.toUpperCase();
+  const drive = await provider.sh(`basename $(dirname $(dirname $(grep -l ${serial} /sys/block/nvme*n1/device/serial)))`);
+  await exportLeg(provider, `/dev/${drive}`, address);
+  const device = `/dev/${await connectLeg(home, address)}`;
+  const close = async (): Promise<void> => {
+    await home.sh(`nvme disconnect --nqn=${NQN}`);
+    await withdrawLeg(provider);
+  };
+  return { device, close };
+}
+
+async function withdrawLeg(guest: Guest): Promise<void> {
+  await guest.sh(`cd /sys/kernel/config/nvmet; rm ports/${PORT_ID}/subsystems/${NQN}; rmdir ports/${PORT_ID}
+echo 0 >subsystems/${NQN}/namespaces/1/enable; rmdir subsystems/${NQN}/namespaces/1 subsystems/${NQN}`);
+}
+
 /** Takes everything down again but the partitions on the spare drives. */
 export async function removeContestants(world: World, providerName: string): Promise<void> {
   const [home, provider] = [world.lab.guest(HOME), world.lab.guest(providerName)];
   await home.sh(`umount ${MOUNTS}/raw ${MOUNTS}/mirror; mdadm --stop ${ARRAY}; nvme disconnect --nqn=${NQN}`);
-  await provider.sh(`cd /sys/kernel/config/nvmet; rm ports/${PORT_ID}/subsystems/${NQN}; rmdir ports/${PORT_ID}
-echo 0 >subsystems/${NQN}/namespaces/1/enable; rmdir subsystems/${NQN}/namespaces/1 subsystems/${NQN}`);
+  await withdrawLeg(provider);
 }
 
 /** Two equal partitions that fill the spare drive, so that no room is left on it for volumes. Kernel name of the drive. */

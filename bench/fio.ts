@@ -20,7 +20,9 @@ interface Report {
 interface Side {
   readonly iops: number;
   readonly total_ios: number;
+  readonly bw_bytes: number;
   readonly lat_ns: { readonly mean: number };
+  readonly clat_ns: { readonly percentile?: Readonly<Record<string, number>> };
 }
 
 /** Fills a file so that no later write allocates or converts anything. */
@@ -36,6 +38,24 @@ export async function randomAccess(guest: Guest, file: string, bytes: number, ac
   ]);
   const side = access === "randread" ? report.jobs[0]!.read : report.jobs[0]!.write;
   return { iops: side.iops, operations: side.total_ios, meanMs: side.lat_ns.mean / 1e6 };
+}
+
+/** Bytes per second of sequential reads from a device. */
+export async function sequential(guest: Guest, device: string, seconds: number): Promise<number> {
+  const report = await fio(guest, ["--name=sequential", `--filename=${device}`, "--rw=read", "--bs=1M", "--iodepth=4", "--time_based", `--runtime=${seconds}`]);
+  return report.jobs[0]!.read.bw_bytes;
+}
+
+/** Requests in a second that an application makes that does not saturate anything. */
+const PACE = 50;
+
+/** Time in ms within which 99 % of paced random 4 KiB writes were done. */
+export async function paced(guest: Guest, file: string, bytes: number, seconds: number): Promise<number> {
+  const report = await fio(guest, [
+    ...["--name=paced", `--filename=${file}`, `--size=${bytes}`, "--rw=randwrite", `--bs=${BLOCK}`, "--iodepth=1", `--rate_iops=${PACE}`],
+    ...["--time_based", `--runtime=${seconds}`, "--norandommap", "--randrepeat=0", "--allow_file_create=0"],
+  ]);
+  return (report.jobs[0]!.write.clat_ns.percentile?.["99.000000"] ?? Number.NaN) / 1e6;
 }
 
 async function fio(guest: Guest, args: readonly string[]): Promise<Report> {

@@ -11,13 +11,18 @@ import { Figures } from "./figure.ts";
 import { GiB, type Bench, type Part } from "./part.ts";
 import { create } from "./parts/create.ts";
 import { io } from "./parts/io.ts";
+import { many } from "./parts/many.ts";
 import { pause } from "./parts/pause.ts";
+import { rebuild } from "./parts/rebuild.ts";
+import { residual } from "./parts/residual.ts";
 import { rest } from "./parts/rest.ts";
 import { resync } from "./parts/resync.ts";
+import { takeover } from "./parts/takeover.ts";
 import { formatTable } from "./table.ts";
 
-/** `rest` is the last: it leaves its volumes to the lab's end. */
-const PARTS: readonly Part[] = [create, pause, resync, io, rest];
+/** Parts that share a world, one after the other; the last one leaves its volumes to the world's end. */
+const WORLDS: readonly (readonly Part[])[] = [[create, pause, takeover, residual, resync, rebuild, io, rest], [many]];
+const PARTS = WORLDS.flat();
 
 interface Options {
   readonly output: "table" | "json";
@@ -33,22 +38,34 @@ async function measure(parts: readonly Part[], options: Options): Promise<void> 
   say("set-up (nothing is done twice)");
   execFileSync(process.execPath, [join(import.meta.dirname, "../tools/setup/main.ts"), "lab"], { stdio: ["ignore", 2, 2] });
   const figures = new Figures((f) => say(`  ${f.name}: ${f.measured}${f.verdict === "shown" ? "" : ` (goal ${f.goal}: ${f.verdict})`}`));
+  const failures: string[] = [];
+  for (const group of WORLDS)
+    failures.push(
+      ...(await inOneWorld(
+        group.filter((part) => parts.includes(part)),
+        options.kernel,
+        figures,
+      )),
+    );
+  report(figures, failures, options);
+}
+
+/** The sentences of what could not be measured. */
+async function inOneWorld(parts: readonly Part[], kernel: string, figures: Figures): Promise<string[]> {
+  if (parts.length === 0) return [];
   // The third drive has no partition table, so it is nobody's until the contestants take it.
   const drives = [{ size: 64 * GiB }, { size: 64 * GiB }, { size: 2 * GiB, table: "none" as const }];
-  const world = await World.up({ kernel: options.kernel, nodes: ["n1", "n2", "n3"].map((name) => ({ name, drives })), say });
-  const failures: string[] = [];
+  const world = await World.up({ kernel, nodes: ["n1", "n2", "n3"].map((name) => ({ name, drives })), say });
   try {
     for (const part of parts) {
       say(`${part.name}: ${part.describe}`);
       const failure = await attempt(part, { world, figures, say });
-      if (failure === null) continue;
-      failures.push(`${part.name} could not be measured: ${failure}`);
-      break;
+      if (failure !== null) return [`${part.name} could not be measured: ${failure}`];
     }
   } finally {
     await world.down();
   }
-  report(figures, failures, options);
+  return [];
 }
 
 /** A part that fails ends the run: what it left behind would be in the way of the others. */
