@@ -3,7 +3,7 @@ import { createVolume } from "../../lab/world/volumes.ts";
 import { eventually } from "../../lab/world/wait.ts";
 import type { World } from "../../lab/world/world.ts";
 import { logLines } from "../node-log.ts";
-import { HOME, type Bench, type Part } from "../part.ts";
+import { HOME, type Part } from "../part.ts";
 
 const VOLUMES = 100;
 const PROVIDER = "n2";

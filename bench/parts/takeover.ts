@@ -4,7 +4,7 @@ import { createVolume, deleteVolume, untilHealthy } from "../../lab/world/volume
 import { eventually } from "../../lab/world/wait.ts";
 import { checkRecords, Writer } from "../../lab/world/writer.ts";
 import type { World } from "../../lab/world/world.ts";
-import { HOME, type Bench, type Part } from "../part.ts";
+import { HOME, type Part } from "../part.ts";
 import { providerOf } from "./pause.ts";
 
 const ROUNDS = 3;
