@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { cpSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { after, before, test } from "node:test";
+import { after, before } from "node:test";
 import type { VolumeStatus } from "../../src/api/volume.ts";
 import { arrays, dataChecksum, label, recorded } from "../../lab/world/inspect.ts";
 import { createVolume, deleteVolume, untilHealthy } from "../../lab/world/volumes.ts";
@@ -26,7 +26,7 @@ before(async () => {
 });
 after(() => world?.down());
 
-const inSteps = inOrder();
+const test = inOrder();
 const file = (name: string) => `${world.node(name).targetPath(id)}/records`;
 const status = async (): Promise<VolumeStatus> => (await world.volume(id))!.status!;
 const labels = async () => Promise.all((await status()).partitions!.map((p) => label(world.lab.guest(p.nodeID), p.partitionUUID)));
@@ -38,7 +38,7 @@ async function whileStopped(work: (data: string, backup: string) => void): Promi
   await world.plane.start();
 }
 
-inSteps("a backup is made; then a copy is lost, writes go on, and the volume is unstaged", async () => {
+test("a backup is made; then a copy is lost, writes go on, and the volume is unstaged", async () => {
   id = await createVolume(world, "pvc-restored");
   [home, other] = (await status()).partitions!.map((p) => p.nodeID) as [string, string];
   await world.node(home).mount(id);
@@ -57,7 +57,7 @@ inSteps("a backup is made; then a copy is lost, writes go on, and the volume is 
   await world.powerOn(other);
 });
 
-inSteps("the record goes back in time: no node starts it, and nothing is changed on any drive", async () => {
+test("the record goes back in time: no node starts it, and nothing is changed on any drive", async () => {
   await whileStopped((data, backup) => {
     rmSync(data, { recursive: true });
     cpSync(backup, data, { recursive: true });
@@ -81,7 +81,7 @@ inSteps("the record goes back in time: no node starts it, and nothing is changed
   assert.deepEqual(await labels(), before);
 });
 
-inSteps("the way out, as the documentation has it: the copy with the newest label is believed, the other is rebuilt", async () => {
+test("the way out, as the documentation has it: the copy with the newest label is believed, the other is rebuilt", async () => {
   const now = await status();
   await world.untilVolume(id, "is given up by whoever tried", 60, (v) => v.status!.owner === undefined || `owned by ${v.status!.owner.nodeName}`);
   const chosen = now.partitions!.find((p) => p.nodeID === home)!.partitionUUID;
