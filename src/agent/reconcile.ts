@@ -69,6 +69,8 @@ export class VolumeReconciler {
   readonly #deps: ReconcileDeps;
   readonly #announced = new Announced();
   #uid = "";
+  /** A change of the record was refused: the cache is behind it, or (after a restore of the API) ahead. The next pass reads. */
+  #distrusts = false;
   session: Session = EMPTY_SESSION;
   intent: Intent = { kind: "none" };
   /** Progress of long jobs, by partition. */
@@ -81,12 +83,13 @@ export class VolumeReconciler {
 
   /** Runs until the plan is empty, an action fails, or the pass has done enough. */
   async pass(): Promise<PassResult> {
-    let volume: MeshStorVolume | null = this.#deps.cached(this.name) ?? null;
+    let volume: MeshStorVolume | null = this.#distrusts ? null : (this.#deps.cached(this.name) ?? null);
     let freshUntil = 0;
     let maxAgeMs = this.intent.kind === "none" ? REST_SNAPSHOT_MS : SNAPSHOT_MS;
     let last: { intent: Intent; view: VolumeView | null; plan: Plan } = { intent: this.intent, view: null, plan: EMPTY_PLAN };
     for (let batch = 0; batch < MAX_BATCHES; batch += 1) {
       if (volume === null) volume = await this.#read();
+      this.#distrusts = false;
       if (volume === null) return this.#gone();
       this.#notice(volume);
       const host = await this.#deps.snapshots.get(maxAgeMs);
@@ -155,8 +158,10 @@ export class VolumeReconciler {
     for (const action of records) {
       try {
         current = await this.#applyRecord(action, view, current ?? volume);
-      } catch (error) {
-        return { volume: null, error: asMeshStorError(error), onlyJobs: false };
+      } catch (thrown) {
+        const error = asMeshStorError(thrown);
+        this.#distrusts = error.code === "RecordConflict";
+        return { volume: null, error, onlyJobs: false };
       }
     }
     return { volume: current, error: null, onlyJobs: host.length === 0 && records.length === 0 };

@@ -15,6 +15,7 @@ export const TICK_MS = 10_000;
 const SYNC_TICK_MS = 2_000;
 const FIRST_RETRY_MS = 500;
 const LAST_RETRY_MS = 10_000;
+const CONFLICT_RETRY_MS = 50;
 /** This many passes in a row that end in a conflict are not chance. */
 const MANY_CONFLICTS = 4;
 
@@ -99,7 +100,7 @@ export class Volumes {
       const failures = (this.#failures.get(name) ?? 0) + 1;
       this.#failures.set(name, failures);
       this.#tell(name, result.error, failures);
-      return this.#queue.addAfter(name, result.error.code === "RecordConflict" ? 50 : Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** (failures - 1)));
+      return this.#queue.addAfter(name, retryMs(result.error, failures));
     }
     this.#failures.delete(name);
     const asked = reconciler.intent.kind !== "none" && !result.plan.done;
@@ -109,6 +110,12 @@ export class Volumes {
     // One beat for all volumes of the node: at rest one snapshot of the host serves them all.
     return this.#queue.addAfter(name, TICK_MS - (this.#deps.clock.nowMs() % TICK_MS));
   }
+}
+
+/** Who lost a race looks again at once; who loses it again and again has another trouble. */
+function retryMs(error: MeshStorError, failures: number): number {
+  const [first, times] = error.code === "RecordConflict" ? [CONFLICT_RETRY_MS, Math.max(0, failures - MANY_CONFLICTS)] : [FIRST_RETRY_MS, failures - 1];
+  return Math.min(LAST_RETRY_MS, first * 2 ** times);
 }
 
 /** A resync or a wait that ends by itself is looked at more often than a volume at rest. */

@@ -147,3 +147,17 @@ test("a start whose only good copy lost its connection before anything was mount
   until(w, "staged on a", () => a.wants === "none" && isStaged(a), { ms: 5_000 });
   assert.ok((statusOf(w).epoch ?? 0) > epoch!);
 });
+
+test("claimed and never mounted, because the call was given up half-way: handed over when asked, also with kubelet alive", () => {
+  const w = createWorld({ seed: 1, copies: 2, stripes: 1, placement: ["a", "b"] });
+  const [a, b] = [nodeOf(w, "a"), nodeOf(w, "b")];
+  rounds(w, 3);
+  a.wants = "stage";
+  for (let i = 0; i < 10_000 && a.arrays.length === 0; i += 1) stepAll(w);
+  // kubelet is refused and starts the pod elsewhere: it does not unstage what it never had.
+  Object.assign(a, { wants: "none", mayBeStaged: false });
+  a.agent.intent = { kind: "none" };
+  assert.deepEqual([a.mounts.length, statusOf(w).owner?.nodeName], [0, "a"]);
+  stageOn(w, b);
+  assert.deepEqual([statusOf(w).owner?.nodeName, a.arrays.length], ["b", 0]);
+});

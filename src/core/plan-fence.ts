@@ -79,9 +79,13 @@ function disconnect(m: MemberView): Action {
   return { kind: "Disconnect", controller: m.connection!.controller, nqn: m.connection!.nqn, why: "its held requests end now, and nobody waits for them any more (I4)" };
 }
 
-/** The living owner is asked to give the volume up, and nobody uses it here (decision 0011). */
+/**
+ * The living owner is asked to give the volume up, and nobody uses it here (decision 0011): left behind by a dead kubelet, or
+ * never mounted, because kubelet gave its call up half-way (after a refusal it does not unstage).
+ */
 export function mustHandOver(view: VolumeView, input: PlanInput): boolean {
-  return view.mine && input.intent.kind === "none" && input.unattended && view.status.handOver?.epoch === view.epoch;
+  const asked = view.mine && input.intent.kind === "none" && view.status.handOver?.epoch === view.epoch;
+  return asked && (input.unattended || view.mounts.length === 0);
 }
 
 export function waitForForce(view: VolumeView, input: PlanInput): Plan {
