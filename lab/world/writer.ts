@@ -82,6 +82,15 @@ export class Writer {
     );
   }
 
+  /** Stops it where it is, so that nobody flushes; {@link resume} lets it go on. */
+  pause(): void {
+    this.#process.kill("SIGSTOP");
+  }
+
+  resume(): void {
+    this.#process.kill("SIGCONT");
+  }
+
   /** Ends the writer between two records. */
   async stop(): Promise<void> {
     this.#process.kill("SIGTERM");

@@ -13,7 +13,7 @@ test("the cover has every pair that a case can have, the same each time, and kee
 });
 
 test("a case has a name and a world; a wish narrows the cover", () => {
-  const only = { fault: "all-power", kernel: "mixed", guests: "emulated" };
+  const only = { fault: ["all-power"], kernel: ["mixed"], guests: ["emulated"] };
   const cover = coverOf(only);
   assert.deepEqual(cover.map(nameOf).toSorted(), [
     "all-power/2/plain/mixed/emulated",
@@ -21,10 +21,14 @@ test("a case has a name and a world; a wish narrows the cover", () => {
     "all-power/3/plain/mixed/emulated",
     "all-power/3/striped/mixed/emulated",
   ]);
-  const drives = [{ size: 8 * 1024 ** 3 }, { size: 8 * 1024 ** 3 }];
+  const size = 2 * 1024 ** 3;
+  const drives = [
+    { size, volatileCache: true },
+    { size, volatileCache: true },
+  ];
   assert.deepEqual(nodesOf(cover[0]!), [
     { name: "n1", drives, kernel: "6.12" },
-    { name: "n2", drives, kernel: "7.2", kind: "emulated" },
+    { name: "n2", drives: [{ size }, { size }], kernel: "7.2", kind: "emulated" },
     { name: "n3", drives, kernel: "6.12" },
   ]);
 });

@@ -17,12 +17,12 @@ export type Case = CaseOf<typeof AXES>;
 const possible = (each: Case): boolean => each.guests === "process" || faultOf(each.fault).only !== "process";
 
 /** Values that a caller insists on, by axis. */
-export type Only = { readonly [K in keyof Case]?: string };
+export type Only = { readonly [K in keyof Case]?: readonly string[] };
 
 const wanted =
   (only: Only) =>
   (each: Case): boolean =>
-    possible(each) && Object.entries(only).every(([axis, value]) => each[axis as keyof Case] === value);
+    possible(each) && Object.entries(only).every(([axis, values]) => values.includes(each[axis as keyof Case]));
 
 export function everyCase(only: Only = {}): Case[] {
   return allCases(AXES, wanted(only));
@@ -43,15 +43,15 @@ export function worldOf({ guests, kernel }: Case): string {
   return `${guests === "process" ? 0 : 1} ${guests} ${kernel}`;
 }
 
-const GIB = 1024 ** 3;
+const SIZE = 2 * 1024 ** 3;
+const DRIVE = { size: SIZE, volatileCache: true };
 
 /** The nodes of a case's world. */
 export function nodesOf({ guests, kernel }: Case): NodeSpec[] {
   const kernels = kernel === "mixed" ? ["6.12", "7.2", "6.12"] : [kernel, kernel, kernel];
   return kernels.map((series, at) => ({
     name: `n${at + 1}`,
-    drives: [{ size: 8 * GIB }, { size: 8 * GIB }],
     kernel: series,
-    ...(guests === "emulated" && at === 1 ? { kind: "emulated" as const } : {}),
+    ...(guests === "emulated" && at === 1 ? { kind: "emulated" as const, drives: [{ size: SIZE }, { size: SIZE }] } : { drives: [DRIVE, DRIVE] }),
   }));
 }

@@ -54,7 +54,7 @@ function chosen(options: Options): Iterable<Case> {
   const axes = Object.keys(AXES) as (keyof Case)[];
   const only: Only = Object.fromEntries(axes.flatMap((axis) => (options[axis] === undefined ? [] : [[axis, options[axis]]])));
   // Random cases are of process guests unless asked otherwise: one emulated case takes the time of five.
-  if (options.cover !== true) return drawn(options.seed, { guests: "process", ...only });
+  if (options.cover !== true) return drawn(options.seed, { guests: ["process"], ...only });
   const proven = options.again === true ? new Set<string>() : provenNames(readLedger(options.ledger));
   const cover = coverOf(only);
   const open = cover.filter((each) => !proven.has(nameOf(each)));
@@ -72,7 +72,7 @@ function list(form: Options["output"]): void {
 
 function setUp(only: Only): void {
   say("set-up (nothing is done twice)");
-  const steps = ["lab", ...(only.kernel === "6.12" ? [] : ["uml-kernel-7.2"])];
+  const steps = ["lab", ...(only.kernel?.every((series) => series === "6.12") === true ? [] : ["uml-kernel-7.2"])];
   execFileSync(process.execPath, [join(ROOT, "tools/setup/main.ts"), ...steps], { stdio: ["ignore", 2, 2] });
 }
 
@@ -109,7 +109,7 @@ program
   .option("--list", "what there is")
   .option("--ledger <file>", "where results are added", join(FOLDER, "ledger.jsonl"))
   .addOption(new Option("--output <form>", "how the result is printed").choices(["table", "json"]).default("table"));
-for (const [axis, values] of Object.entries(AXES)) program.addOption(new Option(`--${axis} <value>`, "this value only").choices([...values]));
+for (const [axis, values] of Object.entries(AXES)) program.addOption(new Option(`--${axis} <values...>`, "these values only").choices([...values]));
 program.action(async (options: Options) => {
   if (options.list === true) list(options.output);
   else await run(options);

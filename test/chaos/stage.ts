@@ -1,5 +1,6 @@
 /** What a fault happens to: a volume in use in a small world, with both workloads on it, and everything that is known about them. */
 import type { MeshStorVolume } from "../../src/api/volume.ts";
+import type { GuestProcess } from "../../lab/guest/guest.ts";
 import { dataChecksum, recorded, traces } from "../../lab/world/inspect.ts";
 import { Registers } from "../../lab/world/registers.ts";
 import { createVolume, deleteVolume } from "../../lab/world/volumes.ts";
@@ -57,6 +58,7 @@ export class Stage {
   /** What proves that the fault was there. */
   readonly evidence: string[] = [];
   readonly #duties: Duty[] = [];
+  readonly #helpers: GuestProcess[] = [];
   readonly #say: (line: string) => void;
   #faultAtMs = 0;
 
@@ -118,6 +120,11 @@ export class Stage {
     const path = this.world.node(node).targetPath(this.id);
     const writer = await Writer.start(this.world.lab, this.guest(node), `${path}/records`, { clock: true });
     this.#duties.push({ node, writer, registers: await Registers.start(this.world.lab, this.guest(node), `${path}/registers`, writer.run) });
+  }
+
+  /** Starts another program beside the workload; it is ended before the volume is unmounted. */
+  async helper(node: string, argv: readonly string[]): Promise<void> {
+    this.#helpers.push(await this.guest(node).spawn(argv));
   }
 
   /** The duty that was begun last. */
@@ -204,6 +211,10 @@ export class Stage {
     const { writer, registers, node } = this.duty;
     await writer.stop();
     await registers.stop();
+    for (const helper of this.#helpers) {
+      helper.kill("SIGKILL");
+      await helper.exited;
+    }
     const judged = await this.#readBack(node);
     await this.world.node(node).unmount(this.id);
     await this.#membersAreEqual();

@@ -1,16 +1,7 @@
 /** Drives that hang, answer with errors, or are pulled out: the provider's, and the owner's own. */
 import { driveFaults } from "../../../lab/guest/drives.ts";
+import { driveOf } from "../drive-of.ts";
 import type { Fault } from "../fault.ts";
-import type { Stage } from "../stage.ts";
-
-/** The number of the drive that a node's member of the first mirror lies on. */
-async function driveOf(stage: Stage, node: string): Promise<number> {
-  const { partitions = [] } = (await stage.volume()).status!;
-  const drive = partitions.find((p) => p.nodeID === node && p.mirror === 0)!.drive;
-  const index = /^LAB-.*-(\d+):\d+$/.exec(drive)?.[1];
-  if (index === undefined) throw new Error(`drive ${drive} is none of the lab's`);
-  return Number(index);
-}
 
 type Where = "other" | "home";
 
