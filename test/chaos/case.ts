@@ -1,4 +1,5 @@
 /** The axes of the proof, and the worlds that cases need. */
+import { crc32 } from "node:zlib";
 import type { NodeSpec } from "../../lab/cluster.ts";
 import { FAULTS, faultOf } from "./faults.ts";
 import { allCases, pairwise, type CaseOf } from "./pairwise.ts";
@@ -41,6 +42,13 @@ export function nameOf(each: Case): string {
 /** Cases with the same text can use the same world. */
 export function worldOf({ guests, kernel }: Case): string {
   return `${guests === "process" ? 0 : 1} ${guests} ${kernel}`;
+}
+
+/** Who plays owner, first provider and third node: the same for the same case, not the same for all. */
+export function partsOf(each: Case): string[] {
+  const names = ["n1", "n2", "n3"];
+  const turn = crc32(nameOf(each)) % names.length;
+  return [...names.slice(turn), ...names.slice(0, turn)];
 }
 
 const SIZE = 2 * 1024 ** 3;

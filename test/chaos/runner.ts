@@ -3,7 +3,7 @@ import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { scaleTimeouts } from "../../lab/world/wait.ts";
 import { World } from "../../lab/world/world.ts";
-import { nameOf, nodesOf, worldOf, type Case } from "./case.ts";
+import { nameOf, nodesOf, partsOf, worldOf, type Case } from "./case.ts";
 import { faultOf } from "./faults.ts";
 import type { Entry, Verdict } from "./ledger.ts";
 import { NotEngaged, NotHealthy, Stage, Violation } from "./stage.ts";
@@ -36,7 +36,7 @@ export class Runner {
     };
     try {
       const world = await this.#worldFor(each);
-      const spec = { copies: Number(each.copies), stripe: each.drives === "striped" ? 2 : 1 };
+      const spec = { copies: Number(each.copies), stripe: each.drives === "striped" ? 2 : 1, nodes: partsOf(each) };
       this.#volumes += 1;
       stage = await Stage.up(world, `pvc-chaos-${process.pid}-${this.#volumes}`, spec, (line) => this.#say(`  ${line}`));
       return entry("ok", await stage.play(faultOf(each.fault)));

@@ -13,6 +13,8 @@ import { judgeRecords, judgeRegisters } from "./judge.ts";
 export interface StageSpec {
   readonly copies: number;
   readonly stripe: number;
+  /** The nodes in the order of their parts: owner, first provider, third. As the placement has it if absent. */
+  readonly nodes?: readonly string[];
 }
 
 /** Both workloads on one node. */
@@ -74,8 +76,10 @@ export class Stage {
 
   /** A new volume, in use on the node of its first copy. */
   static async up(world: World, name: string, spec: StageSpec, say: (line: string) => void = () => {}): Promise<Stage> {
-    const id = await createVolume(world, name, { parameters: { numberOfCopies: String(spec.copies), drivesPerCopy: String(spec.stripe) } });
-    const nodes = [...new Set((await world.volume(id))!.status!.partitions!.map((p) => p.nodeID))];
+    const parameters = { numberOfCopies: String(spec.copies), drivesPerCopy: String(spec.stripe) };
+    const id = await createVolume(world, name, { parameters, ...(spec.nodes === undefined ? {} : { preferred: spec.nodes.slice(0, spec.copies) }) });
+    const placed = [...new Set((await world.volume(id))!.status!.partitions!.map((p) => p.nodeID))];
+    const nodes = (spec.nodes ?? placed).filter((node) => placed.includes(node));
     const stage = new Stage(world, id, spec, nodes, say);
     await world.node(stage.home).mount(id);
     await stage.untilWhole(90);
