@@ -3,12 +3,16 @@
  * time, members are equal, and the volume is healthy again by itself. The other faults: `npm run chaos -- --list`.
  * @minutes 20
  */
-import { after, before, test } from "node:test";
+import { after, before } from "node:test";
 import { World } from "../../lab/world/world.ts";
 import { faultOf } from "../chaos/faults.ts";
 import { Stage } from "../chaos/stage.ts";
+import { inOrder } from "../in-order.ts";
 
 const SHORT = ["owner-power-taken", "owner-frozen-taken", "all-power", "cut-to-provider"];
+
+/** A case that failed leaves its fault behind. */
+const test = inOrder();
 
 let world: World;
 
