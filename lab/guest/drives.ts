@@ -19,6 +19,8 @@ export interface DriveSpec {
   readonly prefill?: number;
   /** Whether the drive offers Write Zeroes; true by default. */
   readonly writeZeroes?: boolean;
+  /** Whether it can be given a cache that its power takes along (volatile-cache.ts; process guests); false by default. */
+  readonly volatileCache?: boolean;
 }
 
 /** A drive with nothing left open. */
@@ -48,6 +50,7 @@ export function resolveDrives(labId: string, guest: string, specs: readonly Driv
       table: spec.table ?? "gpt",
       prefill: spec.prefill,
       writeZeroes: spec.writeZeroes ?? true,
+      volatileCache: spec.volatileCache ?? false,
       path: join(dir, `${guest}-${index}.drive`),
       offset: MIB,
       uuid: uuidOf(`${labId}/${guest}/${serial}`),
@@ -55,9 +58,24 @@ export function resolveDrives(labId: string, guest: string, specs: readonly Driv
   });
 }
 
-/** Makes a drive's file unless it exists. */
+/** The file behind the journal of a drive with a volatile cache, on the host. */
+export function journalPathOf(drive: Drive): string {
+  return `${drive.path}.journal`;
+}
+
+/** The drives that have a journal; their journals are devices of the guest behind all drives, in this order. */
+export function journalled(drives: readonly Drive[]): Drive[] {
+  return drives.filter((drive) => drive.volatileCache);
+}
+
+/** Makes a drive's file, and its journal's, unless it exists. */
 export function createDriveFile(drive: Drive): void {
   if (existsSync(drive.path)) return;
+  if (drive.volatileCache) {
+    const journal = openSync(journalPathOf(drive), "wx+", 0o600);
+    ftruncateSync(journal, drive.size);
+    closeSync(journal);
+  }
   const fd = openSync(drive.path, "wx+", 0o600);
   try {
     ftruncateSync(fd, drive.offset + drive.size);
@@ -79,9 +97,9 @@ export function uuidOf(text: string): string {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-8${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
 }
 
-/** The line for a drive in the guest's drives.conf (see lab/guest/boot/drives). */
-export function driveLine(drive: Drive, backing: string): string {
-  return [backing, drive.serial, drive.sectorSize, drive.size / 512, drive.uuid, drive.writeZeroes ? "drive" : "nowz"].join(" ");
+/** The line for a drive in the guest's drives.conf (see lab/guest/boot/drives); `journal` is its journal's device. */
+export function driveLine(drive: Drive, backing: string, journal?: string): string {
+  return [backing, drive.serial, drive.sectorSize, drive.size / 512, drive.uuid, drive.writeZeroes ? "drive" : "nowz", ...(journal ? [journal] : [])].join(" ");
 }
 
 /** The faults a drive can have; all act below the drive, whose controller goes on answering. */

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { addressesOf, HOST_ADDRESSES, PREFIX } from "../net/addresses.ts";
-import { driveLine, type Drive } from "./drives.ts";
+import { driveLine, journalled, type Drive } from "./drives.ts";
 
 /** Where the exec daemon listens, on the guest's management address. */
 export const EXEC_PORT = 700;
@@ -24,8 +24,8 @@ export interface GuestSettings {
   readonly drives: readonly Drive[];
   /** Names of the guest's two network interfaces before they are renamed. */
   readonly interfaces: { readonly storage: string; readonly management: string };
-  /** The guest's device that holds drive `index`. */
-  backingOf(index: number): string;
+  /** The guest's device that holds drive `index`; journals come behind the drives. */
+  readonly backingOf: (index: number) => string;
 }
 
 /** Bundles the exec daemon into one file. */
@@ -46,7 +46,13 @@ export function writeHostDir(dir: string, settings: GuestSettings, execd: string
   writeFileSync(join(dir, "guest.env"), `LAB_NAME=${settings.name}\nLAB_MACHINE_ID=${machineId}\nLAB_EXEC_PORT=${EXEC_PORT}\nLAB_EXEC_ADDRESS=${management}\n`);
   writeFileSync(join(dir, "network.batch"), networkBatch(settings));
   writeFileSync(join(dir, "hosts"), hosts(settings.names));
-  writeFileSync(join(dir, "drives.conf"), settings.drives.map((drive, index) => `${driveLine(drive, settings.backingOf(index))}\n`).join(""));
+  writeFileSync(join(dir, "drives.conf"), drivesConf(settings));
+}
+
+function drivesConf({ drives, backingOf }: GuestSettings): string {
+  const journals = journalled(drives);
+  const journalOf = (drive: Drive) => (drive.volatileCache ? backingOf(drives.length + journals.indexOf(drive)) : undefined);
+  return drives.map((drive, index) => `${driveLine(drive, backingOf(index), journalOf(drive))}\n`).join("");
 }
 
 function networkBatch(settings: GuestSettings): string {

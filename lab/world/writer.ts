@@ -7,7 +7,8 @@ import type { Guest, GuestProcess } from "../guest/guest.ts";
 import { labPaths } from "../state.ts";
 import { eventually } from "./wait.ts";
 
-async function program(lab: Lab): Promise<string> {
+/** The workload's program, made and shared with all guests; returns its path there. */
+export async function workloadProgram(lab: Lab): Promise<string> {
   const outfile = join(labPaths(lab.id).dir, "workload.mjs");
   await build({ entryPoints: [join(import.meta.dirname, "workload/program.ts")], bundle: true, platform: "node", format: "esm", outfile, logLevel: "error" });
   return lab.share("workload.mjs", outfile);
@@ -41,7 +42,7 @@ export class Writer {
 
   /** Starts a writer; every acknowledgement is on the host at once, so it survives the guest. */
   static async start(lab: Lab, guest: Guest, file: string, options: { intervalMs?: number; clock?: boolean } = {}): Promise<Writer> {
-    const path = await program(lab);
+    const path = await workloadProgram(lab);
     runs += 1;
     const log = join(lab.logDir, `${guest.name}.writer-${process.pid}-${runs}.log`);
     const more = options.clock === true ? ["1000000000", "clock"] : [];
@@ -81,6 +82,15 @@ export class Writer {
     );
   }
 
+  /** Stops it where it is, so that nobody flushes; {@link resume} lets it go on. */
+  pause(): void {
+    this.#process.kill("SIGSTOP");
+  }
+
+  resume(): void {
+    this.#process.kill("SIGCONT");
+  }
+
   /** Ends the writer between two records. */
   async stop(): Promise<void> {
     this.#process.kill("SIGTERM");
@@ -96,13 +106,26 @@ function safeRead(path: string): string {
   }
 }
 
-/** Reads a file of records in a guest: whole and gapless, or an error that says what is wrong. */
-export async function checkRecords(lab: Lab, guest: Guest, file: string, atLeast: number): Promise<number> {
-  const path = await program(lab);
+/** What a file of records holds: its runs in the order of the file, and how many blocks are no record or out of order. */
+export interface RecordsFound {
+  readonly count: number;
+  readonly bad: number;
+  readonly runs: readonly { readonly run: number; readonly last: number }[];
+}
+
+/** Reads a file of records in a guest. */
+export async function readRecords(lab: Lab, guest: Guest, file: string): Promise<RecordsFound> {
+  const path = await workloadProgram(lab);
   const { stdout } = await guest.exec(["node", path, "check", file], { timeoutMs: 300_000, env: { UV_USE_IO_URING: "0" } });
   const match = /^C (\d+) (\d+) (\d+)$/m.exec(stdout);
   if (!match) throw new Error(`the checker said: ${stdout}`);
-  const [count, bad] = [Number(match[1]), Number(match[3])];
+  const runs = [...stdout.matchAll(/^S (\d+) (\d+)$/gm)].map((m) => ({ run: Number(m[1]), last: Number(m[2]) }));
+  return { count: Number(match[1]), bad: Number(match[3]), runs };
+}
+
+/** Reads a file of records in a guest: whole and gapless, or an error that says what is wrong. */
+export async function checkRecords(lab: Lab, guest: Guest, file: string, atLeast: number): Promise<number> {
+  const { count, bad } = await readRecords(lab, guest, file);
   if (bad > 0) throw new Error(`${bad} bad or missing records in ${file}`);
   if (count < atLeast) throw new Error(`${count} records in ${file}, but ${atLeast} were acknowledged: acknowledged writes are lost`);
   return count;

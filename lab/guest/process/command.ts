@@ -1,6 +1,6 @@
 /** The command line of a process guest: a User Mode Linux kernel and what it is given. */
 import { macOf, tapsOf } from "../../net/addresses.ts";
-import type { Drive } from "../drives.ts";
+import { journalled, journalPathOf, type Drive } from "../drives.ts";
 
 /** What a process guest boots from and with. */
 export interface Boot {
@@ -28,10 +28,11 @@ export function backingOf(index: number): string {
 /** Kernel program and arguments; throws for paths that UML's own syntax cannot carry. */
 export function commandOf(boot: Boot): string[] {
   const taps = tapsOf(boot.index);
-  const paths = [boot.rootImage, ...boot.drives.map((drive) => drive.path), boot.hostDir, boot.shareDir, boot.persistDir ?? ""];
+  const disks = [...boot.drives.map((drive) => drive.path), ...journalled(boot.drives).map(journalPathOf)];
+  const paths = [boot.rootImage, ...disks, boot.hostDir, boot.shareDir, boot.persistDir ?? ""];
   const bad = paths.find((path) => /[,:\s]/.test(path));
   if (bad !== undefined) throw new Error(`${bad}: a process guest cannot use a path with a comma, colon or blank`);
-  if (boot.drives.length > 15) throw new Error(`guest ${boot.name}: at most 15 drives`);
+  if (disks.length > 15) throw new Error(`guest ${boot.name}: at most 15 drives and journals`);
   return [
     boot.kernel,
     `mem=${boot.memoryMiB}M`,
@@ -43,7 +44,7 @@ export function commandOf(boot: Boot): string[] {
     "console=tty0",
     "panic=-1",
     `ubd0rc=${boot.rootImage}`,
-    ...boot.drives.map((drive, index) => `ubd${index + 1}=${drive.path}`),
+    ...disks.map((path, index) => `ubd${index + 1}=${path}`),
     "root=/dev/ubda",
     "rootfstype=ext4",
     "ro",

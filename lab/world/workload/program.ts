@@ -1,10 +1,12 @@
 /**
  * Runs inside a guest. `write FILE RUN INTERVAL_MS [COUNT [clock]]` appends records, each followed by fdatasync, and says
  * `A seq ms` for each that was acknowledged (ms: how long write and sync took; with `clock` also when, in epoch ms). `check FILE` reads all
- * records and says `C count last bad`; the count must be gapless from 1 within each run.
+ * records and says `S run last` for each run in the order of the file, then `C count last bad`; the count must be gapless from 1 within each run.
+ * `registers FILE RUN INTERVAL_MS` reads and writes registers (registers.ts).
  */
 import { closeSync, fdatasyncSync, openSync, readSync, writeSync } from "node:fs";
 import { decodeRecord, encodeRecord, RECORD_SIZE } from "./records.ts";
+import { runRegisters } from "./registers.ts";
 
 function say(line: string): void {
   writeSync(1, `${line}\n`);
@@ -39,14 +41,17 @@ function check(file: string): void {
     const next = record !== null && (record.run === run ? record.seq === last + 1 : record.seq === 1);
     if (!next) bad += 1;
     else {
+      if (record.run !== run && run >= 0) say(`S ${run} ${last}`);
       ({ run, seq: last } = record);
       count += 1;
     }
   }
+  if (run >= 0) say(`S ${run} ${last}`);
   closeSync(fd);
   say(`C ${count} ${last} ${bad}`);
 }
 
 const [verb, file = "", run = "1", interval = "0", count = "1000000000", clock] = process.argv.slice(2);
 if (verb === "write") await write(file, Number(run), Number(interval), Number(count), clock === "clock");
+else if (verb === "registers") await runRegisters(file, Number(run), Number(interval), say);
 else check(file);

@@ -9,6 +9,9 @@ import { runOk } from "../exec.ts";
 import { probe } from "../gpt/identity.ts";
 import { readXfs } from "./superblock.ts";
 
+/** Below this a striped filesystem is told its number of groups. */
+const SMALL_STRIPED = 1024 * MiB;
+
 type MakeFilesystem = Extract<HostAction, { kind: "MakeFilesystem" }>;
 
 /**
@@ -20,13 +23,18 @@ export async function makeFilesystem(action: MakeFilesystem): Promise<void> {
   if (device === null) throw new MeshStorError("CommandFailed", `volume device ${action.device} is not there`);
   const state = await stateOf(device, action);
   if (state === "complete") return;
-  await runOk(mkfsArguments(action, state === "unfinished", `/dev/${device}`), { deadlineMs: 300_000, lane: device });
+  const sizeBytes = await sizeOf(device);
+  await runOk(mkfsArguments({ ...action, sizeBytes }, state === "unfinished", `/dev/${device}`), { deadlineMs: 300_000, lane: device });
   if ((await stateOf(device, action)) !== "complete") throw new MeshStorError("Unsafe", `${action.device} carries no complete XFS of UUID ${action.uuid} after mkfs.xfs`);
 }
 
-/** Exported for its test. -K: no discard, the partitions are zeroed; discarded ranges may differ between members (Z1). */
-export function mkfsArguments(action: { uuid: string; sectorSize: number; stripes: number }, again: boolean, device: string): string[] {
-  const stripe = action.stripes > 1 ? ["-d", `su=${STRIPE_CHUNK},sw=${action.stripes}`] : [];
+/**
+ * Exported for its test. -K: no discard, the partitions are zeroed; discarded ranges may differ between members (Z1).
+ * For 512 MiB on stripes mkfs.xfs chooses eight groups of 64 MiB, then refuses because its log of at least 64 MiB fits into none of them.
+ */
+export function mkfsArguments(action: { uuid: string; sectorSize: number; stripes: number; sizeBytes: number }, again: boolean, device: string): string[] {
+  const groups = action.sizeBytes < SMALL_STRIPED ? ",agcount=4" : "";
+  const stripe = action.stripes > 1 ? ["-d", `su=${STRIPE_CHUNK},sw=${action.stripes}${groups}`] : [];
   return ["mkfs.xfs", "-q", "-K", ...(again ? ["-f"] : []), "-m", `crc=1,uuid=${action.uuid}`, "-s", `size=${action.sectorSize}`, ...stripe, device];
 }
 

@@ -33,11 +33,14 @@ test("a finished filesystem, one that mkfs did not end, and what is left without
   );
 });
 
-test("mkfs.xfs is told the UUID, the sector size and the stripes, and -f only for a repetition (I6)", () => {
+test("mkfs.xfs is told the UUID, the sector size and the stripes, the groups of a small striped volume, and -f only for a repetition (I6)", () => {
+  const [small, large] = [512 * 1024 ** 2, 1024 ** 3];
+  const argumentsOf = (sectorSize: number, stripes: number, sizeBytes: number, again: boolean) => mkfsArguments({ uuid: UUID, sectorSize, stripes, sizeBytes }, again, "/dev/dm-1");
   assert.deepEqual(
-    [mkfsArguments({ uuid: UUID, sectorSize: 4096, stripes: 1 }, false, "/dev/dm-1"), mkfsArguments({ uuid: UUID, sectorSize: 512, stripes: 3 }, true, "/dev/dm-1")],
+    [argumentsOf(4096, 1, small, false), argumentsOf(512, 2, small, false), argumentsOf(512, 3, large, true)],
     [
       ["mkfs.xfs", "-q", "-K", "-m", `crc=1,uuid=${UUID}`, "-s", "size=4096", "/dev/dm-1"],
+      ["mkfs.xfs", "-q", "-K", "-m", `crc=1,uuid=${UUID}`, "-s", "size=512", "-d", "su=65536,sw=2,agcount=4", "/dev/dm-1"],
       ["mkfs.xfs", "-q", "-K", "-f", "-m", `crc=1,uuid=${UUID}`, "-s", "size=512", "-d", "su=65536,sw=3", "/dev/dm-1"],
     ],
   );

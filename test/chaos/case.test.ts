@@ -1,0 +1,34 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { coverOf, everyCase, nameOf, nodesOf, worldOf } from "./case.ts";
+import { pairsOf } from "./pairwise.ts";
+
+test("the cover has every pair that a case can have, the same each time, and keeps worlds together", () => {
+  const cover = coverOf();
+  const pairs = (cases: readonly Readonly<Record<string, string>>[]) => [...new Set(cases.flatMap(pairsOf))].toSorted();
+  assert.deepEqual(pairs(cover), pairs(everyCase()));
+  assert.deepEqual(coverOf(), cover);
+  const worlds = cover.map(worldOf);
+  assert.deepEqual(worlds, worlds.toSorted());
+});
+
+test("a case has a name and a world; a wish narrows the cover", () => {
+  const only = { fault: ["all-power"], kernel: ["mixed"], guests: ["emulated"] };
+  const cover = coverOf(only);
+  assert.deepEqual(cover.map(nameOf).toSorted(), [
+    "all-power/2/plain/mixed/emulated",
+    "all-power/2/striped/mixed/emulated",
+    "all-power/3/plain/mixed/emulated",
+    "all-power/3/striped/mixed/emulated",
+  ]);
+  const size = 2 * 1024 ** 3;
+  const drives = [
+    { size, volatileCache: true },
+    { size, volatileCache: true },
+  ];
+  assert.deepEqual(nodesOf(cover[0]!), [
+    { name: "n1", drives, kernel: "6.12" },
+    { name: "n2", drives: [{ size }, { size }], kernel: "7.2", kind: "emulated" },
+    { name: "n3", drives, kernel: "6.12" },
+  ]);
+});
