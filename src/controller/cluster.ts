@@ -6,9 +6,6 @@ import type { CandidateDrive, CandidateNode, Reservation } from "../core/placeme
 import type { Node } from "../kube/resources.ts";
 import type { Heartbeats } from "./heartbeats.ts";
 
-/** Node labels over whose values copies are spread, the most important one first. */
-export const SPREAD_KEYS = ["topology.kubernetes.io/zone"] as const;
-
 /** Nodes that run (or ran) the node program. */
 export function candidateNodes(nodes: readonly Node[], heartbeats: Pick<Heartbeats, "knows" | "isFresh">): CandidateNode[] {
   return nodes

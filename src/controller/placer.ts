@@ -7,6 +7,7 @@ import { FINALIZER } from "../api/names.ts";
 import type { MeshStorVolume, VolumeSpec, VolumeStatus } from "../api/volume.ts";
 import { MeshStorError } from "../base/errors.ts";
 import { place } from "../core/placement/place.ts";
+import { requestFor, sectorSizeOf } from "../core/placement/request.ts";
 import { exactSize } from "../core/placement/sizes.ts";
 import type { Cluster, Placement, PlacementRequest } from "../core/placement/types.ts";
 import { partitionSize } from "../core/sizes.ts";
@@ -18,7 +19,7 @@ import { withRest } from "./at-rest.ts";
 import { candidateDrives, reservationsOf } from "./cluster.ts";
 import { type ControllerDeps, isoNow, misplacedIn } from "./deps.ts";
 import { isUnused, newVolume, progressOf, requestedPartitions, type Stamp } from "./provisioning.ts";
-import { replacePartitions, requestFor, sectorSizeOf } from "./replacement.ts";
+import { replacePartitions } from "./replacement.ts";
 
 /** Times that a volume's partitions are moved to another place before its creation is given up. */
 const MOST_REPLACEMENTS = 5;
