@@ -1,5 +1,5 @@
 /** The cluster as placement sees it, from Kubernetes objects. Pure. */
-import { nodeLeaseName } from "../api/names.ts";
+import { EMPTY_ANNOTATION, MAINTENANCE_ANNOTATION, nodeLeaseName } from "../api/names.ts";
 import type { MeshStorNodeDevice } from "../api/node-device.ts";
 import type { MeshStorVolume } from "../api/volume.ts";
 import type { CandidateDrive, CandidateNode, Reservation } from "../core/placement/types.ts";
@@ -15,7 +15,15 @@ export function candidateNodes(nodes: readonly Node[], heartbeats: Pick<Heartbea
       ready: heartbeats.isFresh(nodeLeaseName(node.metadata.name)),
       cordoned: node.spec.unschedulable === true,
       topology: node.metadata.labels ?? {},
+      ...(node.metadata.annotations?.[EMPTY_ANNOTATION] === "true" && { leaving: true }),
+      ...maintenanceOf(node),
     }));
+}
+
+/** What cannot be read as a time declares nothing. */
+function maintenanceOf({ metadata }: Node): { maintenanceUntilMs?: number } {
+  const until = Date.parse(metadata.annotations?.[MAINTENANCE_ANNOTATION] ?? "");
+  return Number.isNaN(until) ? {} : { maintenanceUntilMs: until };
 }
 
 export function candidateDrives(devices: readonly MeshStorNodeDevice[]): CandidateDrive[] {

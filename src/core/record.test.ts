@@ -140,7 +140,15 @@ test("a member that was given up may come back until another takes its place; on
   const may = (s: VolumeStatus) => applyRecord(action, volume(s), context("b", 3)).ok;
   assert.deepEqual(
     (["Requested", "Created", "Syncing", "Synced", "Missing", "Faulty", "Deleting"] as const).map((state) => [state, may(status(state))]),
-    [["Requested", false], ["Created", false], ["Syncing", false], ["Synced", false], ["Missing", false], ["Faulty", true], ["Deleting", true]],
+    [
+      ["Requested", false],
+      ["Created", false],
+      ["Syncing", false],
+      ["Synced", false],
+      ["Missing", false],
+      ["Faulty", true],
+      ["Deleting", true],
+    ],
   );
   assert.equal(may(status("Deleting", { unmade: true })), false);
   const out = apply({ kind: "RecordOut", members: [leaving("b")], reason: "lost" }, status("Deleting"));

@@ -15,14 +15,17 @@ export type Place = { ok: true; partitions: PartitionRecord[]; why: string } | {
 /** Members for a copy that is wanted, each with whose place it takes; or why there is no place. */
 export function placeCopy(status: VolumeStatus, copies: readonly CopyState[], input: HealingInput): Place {
   const source = sourceOf(status, copies);
-  const same = source && !source.leaving && isDriveFault(source, input) ? onSameNode(source, status, input) : null;
-  if (same) return { ok: true, partitions: membersOf(same, source!.lacks, source, input), why: `another drive of node ${same.node} takes the place of one that failed` };
+  for (const copy of copies.filter((c) => c.lacks.length > 0 && !c.leaving && isDriveFault(c, input))) {
+    const same = onSameNode(copy, status, input);
+    const olds = [...copy.members, ...(source?.members ?? [])];
+    if (same) return { ok: true, partitions: membersOf(same, copy.lacks, olds, status, input), why: `other drives of node ${same.node} complete its copy` };
+  }
   const placement = place(input.cluster, { ...request(status, input), copies: 1, excludeNodes: excluded(status, copies, input) });
   if (!placement.ok) return { ok: false, message: `No replacement node available: ${placement.message}` };
   const [copy] = placement.copies;
   const instead = source ? `takes the place of the one on node ${source.node}` : "is one more";
   const mirrors = copy!.drives.map((_, i) => i);
-  return { ok: true, partitions: membersOf(copy!, mirrors, source, input), why: `a copy on node ${copy!.node} (${copy!.why}) ${instead}` };
+  return { ok: true, partitions: membersOf(copy!, mirrors, source?.members ?? [], status, input), why: `a copy on node ${copy!.node} (${copy!.why}) ${instead}` };
 }
 
 /** The copy whose place is taken: one that is broken, else one that leaves; none when the volume grows by one. */
@@ -32,11 +35,11 @@ function sourceOf(status: VolumeStatus, copies: readonly CopyState[]): CopyState
   return broken[0] ?? open.find((copy) => copy.leaving) ?? null;
 }
 
-/** Its node is there, and the drives of what failed are not, or are known to be bad: so it is not the way to the node that failed. */
+/** Its node is there, and the drives of what it lacks are not, or are known to be bad: so it is not the way to the node that failed. */
 function isDriveFault(copy: CopyState, { cluster, limits }: HealingInput): boolean {
   const ready = cluster.nodes.some((n) => n.name === copy.node && n.ready);
   const failed = copy.members.filter((p) => copy.lacks.includes(p.mirror));
-  return ready && failed.length > 0 && failed.every((p) => p.unmade || (p.failedJoins ?? 0) >= limits.maxFailedJoins || !isDriveUsable(cluster, p));
+  return ready && failed.every((p) => p.unmade || (p.failedJoins ?? 0) >= limits.maxFailedJoins || !isDriveUsable(cluster, p));
 }
 
 function onSameNode(copy: CopyState, status: VolumeStatus, input: HealingInput): PlacedCopy | null {
@@ -62,11 +65,11 @@ function excluded(status: VolumeStatus, copies: readonly CopyState[], input: Hea
   return new Map([...busy, ...leaving, ...copies.map((copy): [string, string] => [copy.node, "holds a copy of this volume"])]);
 }
 
-function membersOf(copy: PlacedCopy, mirrors: readonly number[], source: CopyState | null, input: HealingInput): PartitionRecord[] {
+function membersOf(copy: PlacedCopy, mirrors: readonly number[], olds: readonly PartitionRecord[], status: VolumeStatus, input: HealingInput): PartitionRecord[] {
   return copy.drives.map((drive, i): PartitionRecord => {
     const mirror = mirrors[i]!;
-    const olds = source?.members.filter((p) => p.mirror === mirror) ?? [];
-    const old = olds.find((p) => p.state === "Faulty" && !p.unmade) ?? olds.find((p) => !p.unmade);
+    const open = olds.filter((p) => p.mirror === mirror && !p.unmade && !isReplaced(status, p.partitionUUID));
+    const old = open.find((p) => p.state === "Faulty") ?? open[0];
     return {
       partitionUUID: input.ids[i]!,
       nodeID: copy.node,
