@@ -1,5 +1,5 @@
 /** The controller role put together: informers, placement, the loop, and the port that CSI is served from. */
-import { EMPTY_ANNOTATION, NAMESPACE } from "../api/names.ts";
+import { NAMESPACE } from "../api/names.ts";
 import type { MeshStorNodeDevice } from "../api/node-device.ts";
 import type { MeshStorVolume } from "../api/volume.ts";
 import { asMeshStorError, MeshStorError } from "../base/errors.ts";
@@ -14,18 +14,16 @@ import { candidateDrives, candidateNodes, reservationsOf } from "./cluster.ts";
 import { createVolume } from "./create-volume.ts";
 import { deleteVolume } from "./delete-volume.ts";
 import type { ControllerDeps } from "./deps.ts";
-import { isUnwell } from "./healer.ts";
 import { type HeartbeatClock, Heartbeats } from "./heartbeats.ts";
 import { Loop } from "./loop.ts";
 import { Placer } from "./placer.ts";
 import { VolumeReconciler } from "./reconcile.ts";
+import { Unwell } from "./unwell.ts";
 import { listed, summaryOf, wishOf } from "./views.ts";
 import { Waiters } from "./waiters.ts";
 
 const EVERY_MS = 30_000;
 const RETRY_MS = 2000;
-/** Volumes of which something is missing are looked at this often: time-outs pass. */
-const UNWELL_MS = 5000;
 /** Silence of the API after which the leases' ages say nothing; a healthy watch is never silent for so long. */
 const GAP_MS = 70_000;
 
@@ -51,8 +49,8 @@ export function createController(options: ControllerOptions): Controller {
   const heartbeats = new Heartbeats(clock);
   const waiters = new Waiters(() => clock.nowMs());
   const volumes = new Informer<MeshStorVolume>({ client, type: VOLUMES, log, onChange: (name) => changed(name) });
-  const devices = new Informer<MeshStorNodeDevice>({ client, type: DEVICES, log, onChange: () => wakeUnwell() });
-  const nodes = new Informer<Node>({ client, type: NODES, log, onChange: () => nodesChanged() });
+  const devices = new Informer<MeshStorNodeDevice>({ client, type: DEVICES, log, onChange: () => unwell.wake() });
+  const nodes = new Informer<Node>({ client, type: NODES, log, onChange: () => unwell.nodesChanged() });
   const leases = new Informer<Lease>({ client, type: LEASES, namespace: NAMESPACE, log, onChange: (name, lease) => heartbeats.observe(name, lease) });
   const cache: ControllerDeps["cache"] = {
     volume: (name) => volumes.get(name),
@@ -79,24 +77,13 @@ export function createController(options: ControllerOptions): Controller {
     waiters.wake(name);
     if (ready) loop.wake(name);
   };
-  const wakeUnwell = () => {
-    if (ready) for (const volume of volumes.list().filter(isUnwell)) loop.wake(volume.metadata.name);
-  };
-  let emptied = "";
-  const nodesChanged = () => {
-    const now = nodes.list().flatMap(({ metadata }) => (metadata.annotations?.[EMPTY_ANNOTATION] === "true" ? [metadata.name] : []));
-    // Every volume is told which nodes shall hold no copy.
-    if (now.join() !== emptied && ready) for (const volume of volumes.list()) loop.wake(volume.metadata.name);
-    emptied = now.join();
-    wakeUnwell();
-  };
-  let unwell: NodeJS.Timeout | undefined;
+  const unwell = new Unwell({ volumes: () => volumes.list(), nodes: () => nodes.list(), wake: (name) => loop.wake(name) });
   const informers = [volumes, devices, nodes, leases];
   let ready = false;
   const synced = Promise.all(informers.map((informer) => informer.synced)).then(() => {
     ready = true;
     loop.start();
-    unwell = setInterval(wakeUnwell, UNWELL_MS);
+    unwell.start();
     log.info("controller has read the API", { volumes: volumes.list().length, drives: devices.list().length });
   });
   synced.catch(() => {});
@@ -106,7 +93,7 @@ export function createController(options: ControllerOptions): Controller {
     synced,
     start: () => informers.forEach((informer) => informer.start()),
     stop: async () => {
-      clearInterval(unwell);
+      unwell.stop();
       await Promise.all([loop.stop(), ...informers.map((informer) => informer.stop())]);
     },
   };

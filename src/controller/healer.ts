@@ -34,7 +34,7 @@ export class Healer {
     const { name, uid = "" } = volume.metadata;
     const cluster = { nodes: cache.nodes(), drives: candidateDrives(cache.devices()), reservations: reservationsOf(cache.volumes()) };
     // A gap in the observation begins every story anew.
-    if (cache.isStale()) return void this.#sights.clear();
+    if (cache.isStale()) return this.#sights.clear();
     this.#sights.set(uid, afterSight(this.#sights.get(uid) ?? {}, volume, cluster, clock.nowMs()));
     if (planHealing(this.#input(volume, cluster, rebuildsOf(cache.volumes()), cache.nodeNames())).kind === "none") return;
     const nodeNames = await this.#namesOf(volume, signal);
@@ -67,13 +67,4 @@ export class Healer {
     const times = { nowMs: clock.nowMs(), wallMs: clock.wallMs(), now: isoNow(clock) };
     return { volume, cluster, nodeNames, rebuilds, sights, ...times, stale: cache.isStale(), limits: LIMITS, ids };
   }
-}
-
-/** Something of a volume in use is not as it shall be, so that time, or news of nodes and drives, may bring it on. */
-export function isUnwell({ spec, status }: MeshStorVolume): boolean {
-  if (!status?.owner) return false;
-  const partitions = (status.partitions ?? []).filter((p) => p.state !== "Deleting");
-  const nodes = new Set(partitions.map((p) => p.nodeID));
-  const leaving = (status.leavingNodes ?? []).some((node) => nodes.has(node));
-  return leaving || status.placementMessage !== undefined || nodes.size !== spec.numberOfCopies || partitions.some((p) => p.state !== "Synced");
 }
