@@ -85,12 +85,14 @@ describe("CRDs", () => {
     assert.deepEqual(
       lists.map(([path, schema]) => [path, schema["x-kubernetes-list-type"], schema["x-kubernetes-list-map-keys"]]),
       [
+        [".spec.avoidNodes", "set", undefined],
         [".status.former", "atomic", undefined],
         [".status.overrides", "atomic", undefined],
         [".status.overrides[].givenUp", "atomic", undefined],
         [".status.mirrors", "map", ["index"]],
         [".status.mirrors[].inSync", "set", undefined],
         [".status.partitions", "map", ["partitionUUID"]],
+        [".status.leavingNodes", "atomic", undefined],
         [".status.conditions", "map", ["type"]],
       ],
     );

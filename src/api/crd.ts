@@ -98,6 +98,8 @@ function volumeSpec(): Schema {
     rule(spec, `has(self.${field}) == has(oldSelf.${field})`, `${field} cannot be added to or removed from a volume that exists`);
   }
   at(spec, "requestedName").maxLength = 128;
+  Object.assign(at(spec, "avoidNodes"), { "x-kubernetes-list-type": "set", maxItems: 64 });
+  at(spec, "avoidNodes").items!.maxLength = 253;
   return spec;
 }
 
@@ -117,6 +119,7 @@ function volumeStatus(): Schema {
   inSync.items!.maxLength = 64;
   listMap(at(status, "partitions"), "partitionUUID", 1024);
   listMap(at(status, "conditions"), "type", 32);
+  Object.assign(at(status, "leavingNodes"), { "x-kubernetes-list-type": "atomic", maxItems: 1024 });
   for (const field of ["former", "overrides"]) Object.assign(at(status, field), { "x-kubernetes-list-type": "atomic", maxItems: 64 });
   Object.assign(at(at(status, "overrides").items!, "givenUp"), { "x-kubernetes-list-type": "atomic", maxItems: 64 });
   rule(status, "!has(oldSelf.epoch) || (has(self.epoch) && self.epoch >= oldSelf.epoch)", "an epoch never goes back (I2)");

@@ -15,6 +15,7 @@ export const volumeSpecSchema = z.object({
   memberMissingTimeout: z.int().min(60).max(2_147_483_647).default(900).describe("Seconds that a member may be missing before it is replaced."),
   sectorSize: z.int().min(512).max(4096).optional().describe("Logical sector size of every member in bytes: 512 or 4096; without it any drive will do."),
   fsType: z.enum(["xfs"]).default("xfs").describe("Filesystem on the volume."),
+  avoidNodes: z.array(z.string()).optional().describe("Nodes that shall not hold a copy; one that does gives it up once enough others are in sync."),
   requestedName: z.string().optional().describe("The name the CSI caller asked for, where it differs from metadata.name."),
 });
 
@@ -43,6 +44,9 @@ export const partitionSchema = z.object({
     .int()
     .optional()
     .describe("Generation that took this member out of R; present only while the bitmap still tells all that the member misses, else it is rebuilt in full (I5)."),
+  replaces: z.string().optional().describe("Partition UUID of the member whose place this one was placed to take."),
+  unmade: z.boolean().optional().describe("It was never made: nothing of it was ever used, and nothing that is found of it may be."),
+  failedJoins: z.int().optional().describe("How often a join of this member began and was lost again since it was last in sync."),
   half: z.boolean().optional().describe("A rebuild into this member has begun and not ended: its content is neither old nor new."),
   progress: z.string().optional().describe("Progress of zeroing or wiping, for example 45.2%."),
   message: z.string().optional().describe("One sentence about this partition, if there is something to say."),
@@ -131,6 +135,8 @@ export const volumeStatusSchema = z.object({
   mirrors: z.array(mirrorSchema).optional(),
   filesystem: filesystemSchema.optional(),
   partitions: z.array(partitionSchema).optional(),
+  leavingNodes: z.array(z.string()).optional().describe("Nodes that shall hold no copy: spec.avoidNodes, and nodes that are being emptied; written by the controller."),
+  placementMessage: z.string().optional().describe("Why a copy that is wanted is not placed; written by the controller, absent when nothing keeps it."),
   message: z.string().optional().describe("One sentence: why the volume waits or is degraded, and what happens next."),
   conditions: z.array(conditionSchema).optional(),
 });
@@ -145,6 +151,7 @@ export interface VolumeSpec {
   /** Logical sector size in bytes of every member: 512 or 4096. */
   sectorSize?: number;
   fsType: "xfs";
+  avoidNodes?: string[];
   requestedName?: string;
 }
 export interface ExportRecord {
@@ -167,6 +174,9 @@ export interface PartitionRecord {
   detachedAttach?: number;
   detached?: boolean;
   outSince?: number;
+  replaces?: string;
+  unmade?: boolean;
+  failedJoins?: number;
   half?: boolean;
   progress?: string;
   message?: string;
@@ -243,6 +253,8 @@ export interface VolumeStatus {
   mirrors?: MirrorRecord[];
   filesystem?: FilesystemRecord;
   partitions?: PartitionRecord[];
+  leavingNodes?: string[];
+  placementMessage?: string;
   message?: string;
   conditions?: Condition[];
 }

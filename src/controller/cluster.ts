@@ -1,13 +1,10 @@
 /** The cluster as placement sees it, from Kubernetes objects. Pure. */
-import { nodeLeaseName } from "../api/names.ts";
+import { EMPTY_ANNOTATION, MAINTENANCE_ANNOTATION, nodeLeaseName } from "../api/names.ts";
 import type { MeshStorNodeDevice } from "../api/node-device.ts";
 import type { MeshStorVolume } from "../api/volume.ts";
 import type { CandidateDrive, CandidateNode, Reservation } from "../core/placement/types.ts";
 import type { Node } from "../kube/resources.ts";
 import type { Heartbeats } from "./heartbeats.ts";
-
-/** Node labels over whose values copies are spread, the most important one first. */
-export const SPREAD_KEYS = ["topology.kubernetes.io/zone"] as const;
 
 /** Nodes that run (or ran) the node program. */
 export function candidateNodes(nodes: readonly Node[], heartbeats: Pick<Heartbeats, "knows" | "isFresh">): CandidateNode[] {
@@ -18,7 +15,15 @@ export function candidateNodes(nodes: readonly Node[], heartbeats: Pick<Heartbea
       ready: heartbeats.isFresh(nodeLeaseName(node.metadata.name)),
       cordoned: node.spec.unschedulable === true,
       topology: node.metadata.labels ?? {},
+      ...(node.metadata.annotations?.[EMPTY_ANNOTATION] === "true" && { leaving: true }),
+      ...maintenanceOf(node),
     }));
+}
+
+/** What cannot be read as a time declares nothing. */
+function maintenanceOf({ metadata }: Node): { maintenanceUntilMs?: number } {
+  const until = Date.parse(metadata.annotations?.[MAINTENANCE_ANNOTATION] ?? "");
+  return Number.isNaN(until) ? {} : { maintenanceUntilMs: until };
 }
 
 export function candidateDrives(devices: readonly MeshStorNodeDevice[]): CandidateDrive[] {

@@ -18,6 +18,7 @@ import { type HeartbeatClock, Heartbeats } from "./heartbeats.ts";
 import { Loop } from "./loop.ts";
 import { Placer } from "./placer.ts";
 import { VolumeReconciler } from "./reconcile.ts";
+import { Unwell } from "./unwell.ts";
 import { listed, summaryOf, wishOf } from "./views.ts";
 import { Waiters } from "./waiters.ts";
 
@@ -48,8 +49,8 @@ export function createController(options: ControllerOptions): Controller {
   const heartbeats = new Heartbeats(clock);
   const waiters = new Waiters(() => clock.nowMs());
   const volumes = new Informer<MeshStorVolume>({ client, type: VOLUMES, log, onChange: (name) => changed(name) });
-  const devices = new Informer<MeshStorNodeDevice>({ client, type: DEVICES, log, onChange: () => {} });
-  const nodes = new Informer<Node>({ client, type: NODES, log, onChange: () => {} });
+  const devices = new Informer<MeshStorNodeDevice>({ client, type: DEVICES, log, onChange: () => unwell.wake() });
+  const nodes = new Informer<Node>({ client, type: NODES, log, onChange: () => unwell.nodesChanged() });
   const leases = new Informer<Lease>({ client, type: LEASES, namespace: NAMESPACE, log, onChange: (name, lease) => heartbeats.observe(name, lease) });
   const cache: ControllerDeps["cache"] = {
     volume: (name) => volumes.get(name),
@@ -59,6 +60,8 @@ export function createController(options: ControllerOptions): Controller {
       if (leases.ageMs() > GAP_MS) heartbeats.restart();
       return candidateNodes(nodes.list(), heartbeats);
     },
+    nodeNames: () => new Set(nodes.list().map((node) => node.metadata.name)),
+    isStale: () => leases.ageMs() > GAP_MS || nodes.ageMs() > GAP_MS,
   };
   const deps: ControllerDeps = { client, log, clock, newID: options.newID, waiters, cache };
   const placer = new Placer(deps);
@@ -74,11 +77,13 @@ export function createController(options: ControllerOptions): Controller {
     waiters.wake(name);
     if (ready) loop.wake(name);
   };
+  const unwell = new Unwell({ volumes: () => volumes.list(), nodes: () => nodes.list(), wake: (name) => loop.wake(name) });
   const informers = [volumes, devices, nodes, leases];
   let ready = false;
   const synced = Promise.all(informers.map((informer) => informer.synced)).then(() => {
     ready = true;
     loop.start();
+    unwell.start();
     log.info("controller has read the API", { volumes: volumes.list().length, drives: devices.list().length });
   });
   synced.catch(() => {});
@@ -87,7 +92,10 @@ export function createController(options: ControllerOptions): Controller {
     ready: () => ready,
     synced,
     start: () => informers.forEach((informer) => informer.start()),
-    stop: async () => void (await Promise.all([loop.stop(), ...informers.map((informer) => informer.stop())])),
+    stop: async () => {
+      unwell.stop();
+      await Promise.all([loop.stop(), ...informers.map((informer) => informer.stop())]);
+    },
   };
 }
 

@@ -21,6 +21,10 @@ export interface ControllerDeps {
     volumes(): MeshStorVolume[];
     devices(): MeshStorNodeDevice[];
     nodes(): CandidateNode[];
+    /** Names of all Node objects. */
+    nodeNames(): Set<string>;
+    /** Nothing was heard of the API for so long that ages say nothing. */
+    isStale(): boolean;
   };
 }
 

@@ -7,6 +7,7 @@ import { FINALIZER } from "../api/names.ts";
 import type { MeshStorVolume, VolumeSpec, VolumeStatus } from "../api/volume.ts";
 import { MeshStorError } from "../base/errors.ts";
 import { place } from "../core/placement/place.ts";
+import { requestFor, sectorSizeOf } from "../core/placement/request.ts";
 import { exactSize } from "../core/placement/sizes.ts";
 import type { Cluster, Placement, PlacementRequest } from "../core/placement/types.ts";
 import { partitionSize } from "../core/sizes.ts";
@@ -18,10 +19,16 @@ import { withRest } from "./at-rest.ts";
 import { candidateDrives, reservationsOf } from "./cluster.ts";
 import { type ControllerDeps, isoNow, misplacedIn } from "./deps.ts";
 import { isUnused, newVolume, progressOf, requestedPartitions, type Stamp } from "./provisioning.ts";
-import { replacePartitions, requestFor, sectorSizeOf } from "./replacement.ts";
+import { replacePartitions } from "./replacement.ts";
 
 /** Times that a volume's partitions are moved to another place before its creation is given up. */
 const MOST_REPLACEMENTS = 5;
+
+/** A new status, and what was decided in clauses. */
+export interface Decision {
+  status: VolumeStatus;
+  why: string[];
+}
 
 type Placed = Extract<Placement, { ok: true }>;
 
@@ -101,6 +108,23 @@ export class Placer {
     });
   }
 
+  /** Writes what `decide` wants on a fresh read of the volume and of what is promised; null: nothing. */
+  decide(name: string, decide: (volume: MeshStorVolume, cluster: Cluster, volumes: readonly MeshStorVolume[]) => Decision | null, signal: AbortSignal): Promise<void> {
+    return this.#serialised(signal, async () => {
+      const { client, log } = this.#deps;
+      const volumes = (await client.list(VOLUMES, { signal })).items;
+      const cluster = await this.#clusterOf(volumes, signal);
+      let why: string[] = [];
+      const write = (v: MeshStorVolume): VolumeStatus | null => {
+        const decision = decide(v, cluster, volumes);
+        why = decision?.why ?? [];
+        return decision?.status ?? null;
+      };
+      await updateStatus(client, name, write, { signal });
+      if (why.length > 0) log.info("volume heals", { volume: name, why });
+    });
+  }
+
   /** The volume is gone: nothing of it need be remembered. */
   forget(uid: string): void {
     this.#replacements.delete(uid);
@@ -120,10 +144,14 @@ export class Placer {
    * created, so that what is no longer promised in the records is out of the holes.
    */
   async #cluster(signal: AbortSignal): Promise<Cluster> {
+    const volumes = await this.#deps.client.list(VOLUMES, { signal });
+    return this.#clusterOf(volumes.items, signal);
+  }
+
+  async #clusterOf(volumes: readonly MeshStorVolume[], signal: AbortSignal): Promise<Cluster> {
     const { client, cache } = this.#deps;
-    const volumes = await client.list(VOLUMES, { signal });
     const devices = await client.list(DEVICES, { signal });
-    return { nodes: cache.nodes(), drives: candidateDrives(devices.items), reservations: reservationsOf(volumes.items) };
+    return { nodes: cache.nodes(), drives: candidateDrives(devices.items), reservations: reservationsOf(volumes) };
   }
 
   #place({ metadata, spec }: MeshStorVolume, cluster: Cluster, request: PlacementRequest): Placed {

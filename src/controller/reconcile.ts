@@ -1,7 +1,7 @@
 /**
  * What the controller does for one volume when nobody asks: places what a killed controller left
  * unplaced, moves what could not be made, lets deleted volumes go once they are clean, collects
- * what nobody was ever told of, and keeps the summary of volumes at rest. One step a pass.
+ * what nobody was ever told of, heals what is in use (healer.ts), and keeps the summary of volumes at rest. One step a pass.
  */
 import { FINALIZER } from "../api/names.ts";
 import type { MeshStorVolume } from "../api/volume.ts";
@@ -11,6 +11,7 @@ import { updateStatus } from "../kube/update.ts";
 import { summarisedAtRest } from "./at-rest.ts";
 import { orGiveUp, removeHalfMade } from "./create-volume.ts";
 import { type ControllerDeps, misplacedIn } from "./deps.ts";
+import { Healer } from "./healer.ts";
 import type { Placer } from "./placer.ts";
 import { isPending, isUnused, progressOf } from "./provisioning.ts";
 
@@ -20,12 +21,14 @@ export const ABANDONED_MS = 60 * 60_000;
 export class VolumeReconciler {
   readonly #deps: ControllerDeps;
   readonly #placer: Placer;
+  readonly #healer: Healer;
   /** Before this nobody's calls are known. */
   readonly #startedMs: number;
 
   constructor(deps: ControllerDeps, placer: Placer) {
     this.#deps = deps;
     this.#placer = placer;
+    this.#healer = new Healer(deps, placer);
     this.#startedMs = deps.clock.nowMs();
   }
 
@@ -35,6 +38,7 @@ export class VolumeReconciler {
     if (!volume) return this.#deps.waiters.forget(name);
     if (volume.metadata.deletionTimestamp) await this.#letGo(volume, signal);
     else if (!this.#deps.waiters.isWaitedFor(name)) await this.#advance(volume, signal);
+    await this.#healer.pass(volume, signal);
     await this.#summarise(name, signal);
   }
 
@@ -48,6 +52,7 @@ export class VolumeReconciler {
     const finalizers = (fresh.metadata.finalizers ?? []).filter((f) => f !== FINALIZER);
     await client.replace(VOLUMES, { ...fresh, metadata: { ...fresh.metadata, finalizers } }, { signal });
     this.#placer.forget(uid ?? "");
+    this.#healer.forget(uid ?? "");
     log.info("volume gone: nothing of it is left on any node", { volume: name });
   }
 

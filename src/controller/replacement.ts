@@ -5,8 +5,8 @@
 import type { MeshStorVolume, PartitionRecord, VolumeStatus } from "../api/volume.ts";
 import { place } from "../core/placement/place.ts";
 import type { Cluster, PlacedCopy, PlacementRequest } from "../core/placement/types.ts";
+import { requestFor, sectorSizeOf } from "../core/placement/request.ts";
 import { partitionSize } from "../core/sizes.ts";
-import { SPREAD_KEYS } from "./cluster.ts";
 import { failureOf, givenUp, type Misplaced, requestedPartitions, type Stamp } from "./provisioning.ts";
 
 export type Replacement = { ok: true; status: VolumeStatus } | { ok: false; message: string };
@@ -58,28 +58,4 @@ function exchanged(volume: MeshStorVolume, gone: PartitionRecord[], copies: Plac
 function takenNodes(status: VolumeStatus, node: string): Map<string, string> {
   const taken = (status.partitions ?? []).filter((p) => p.state !== "Deleting").map((p) => [p.nodeID, "holds a copy of this volume"] as const);
   return new Map([...taken, [node, "could not make its partitions"]]);
-}
-
-/** What the volume asks of its members, as a placement request without wishes. */
-export function requestFor(volume: MeshStorVolume, sectorSize: number | undefined): PlacementRequest {
-  const { numberOfCopies, drivesPerCopy } = volume.spec;
-  return {
-    copies: numberOfCopies,
-    drivesPerCopy,
-    partitionBytes: partitionSize(volume.spec),
-    ...(sectorSize !== undefined && { sectorSize }),
-    excludeNodes: new Map(),
-    excludeDrives: [],
-    preferredNodes: [],
-    favouredNodes: [],
-    spread: SPREAD_KEYS,
-    seed: volume.metadata.name,
-  };
-}
-
-/** The sector size of the volume's members, where it is decided: all of them have the same. */
-export function sectorSizeOf(volume: MeshStorVolume, cluster: Cluster): number | undefined {
-  const members = (volume.status?.partitions ?? []).filter((p) => p.state !== "Deleting" && p.state !== "Faulty");
-  const drive = cluster.drives.find(({ status }) => members.some((p) => p.nodeID === status.nodeName && p.drive === status.drive));
-  return volume.spec.sectorSize ?? drive?.status.sectorSize;
 }

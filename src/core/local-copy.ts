@@ -11,6 +11,8 @@ import type { VolumeView } from "./view.ts";
  */
 export function localCopy(view: VolumeView, input: PlanInput, provisional: boolean): (RecordAction & { why: string }) | null {
   if (view.members.some((m) => m.local && m.record.state !== "Deleting")) return null;
+  // Copies leave this node: the pod reads and writes over the network.
+  if (view.status.leavingNodes?.includes(input.me.nodeName)) return null;
   // A copy of ours that is still being wiped keeps its drive busy; wait for it to go.
   if (view.members.some((m) => m.local)) return null;
   const { spec } = view.volume;

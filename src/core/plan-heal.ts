@@ -3,11 +3,13 @@
  * connection live and no loss under way; one membership change per mirror at a time). Pure.
  */
 import type { Action } from "./action.ts";
-import { localCopy } from "./local-copy.ts";
+import { planCopies } from "./plan-copies.ts";
 import type { Plan, PlanInput } from "./plan-types.ts";
 import { act, NOTHING, wait } from "./plan-types.ts";
 import { isGuarded } from "./fresh.ts";
+import { judge } from "./judge.ts";
 import { connectAction, openWindow } from "./plan-start.ts";
+import { mayReturn } from "./record-base.ts";
 import { hasJob } from "./session.ts";
 import { slotsOf } from "./sizes.ts";
 import type { MemberView, MirrorView, VolumeView } from "./view.ts";
@@ -20,8 +22,21 @@ export function planHeal(view: VolumeView, input: PlanInput): Plan {
   if (actions.length > 0) return { ...NOTHING, actions, waits };
   const copies = waits.length > 0 ? NOTHING : planCopies(view, input);
   if (copies.actions.length > 0) return copies;
+  const stranded = view.members.filter((m) => isStranded(view, m, input));
+  if (stranded.length > 0) return act(recordStranded(stranded));
   // Last: a node that announced an export and is gone again must not keep the others waiting.
   return { ...NOTHING, actions: view.members.map((m) => connectAction(view, m, input)).filter((a) => a !== null), waits };
+}
+
+/** Announced as joining, and its path is gone before it came into the array: it is missing like any other, so that its time-out runs. */
+function isStranded(view: VolumeView, m: MemberView, input: PlanInput): boolean {
+  const gone = m.local ? m.partition === null : m.connections.length === 0 && judge({ nodeName: m.record.nodeID }, input.peers, input.bounds) !== null;
+  return m.record.state === "Syncing" && !m.recorded && m.inArray === null && m.path === null && gone && view.mirrors[m.mirror]?.array !== null;
+}
+
+function recordStranded(members: MemberView[]): Action {
+  const refs = members.map((m) => ({ partitionUUID: m.uuid, mirror: m.mirror, attach: m.record.export?.attach ?? null }));
+  return { kind: "RecordOut", members: refs, reason: "gone before it joined", why: "the member was lost before it came into the array" };
 }
 
 /** Members that are complete and not recorded yet, and nothing else. */
@@ -59,7 +74,7 @@ function healMirror(view: VolumeView, mirror: MirrorView, input: PlanInput): Pla
       why: "an added member has no slot yet",
     });
   if (spare) return wait(`mirror ${mirror.index} begins to rebuild its new member`);
-  const candidate = mirror.members.find((m) => mayJoin(m, input));
+  const candidate = mirror.members.find((m) => mayJoin(view, m, input));
   if (candidate) return join(view, mirror, candidate, input);
   return shrink(view, mirror);
 }
@@ -85,10 +100,10 @@ function label(view: VolumeView, mirror: MirrorView, members: MemberView[]): Act
   return { kind: "StampLabel", devices, volumeUID: view.uid, epoch: view.epoch, atStart: false, why: "a member carries the epoch's label before it is recorded in sync (I2)" };
 }
 
-function mayJoin(m: MemberView, input: PlanInput): boolean {
+function mayJoin(view: VolumeView, m: MemberView, input: PlanInput): boolean {
   if (m.inArray !== null || m.recorded || m.path === null) return false;
   if (m.local && (m.exports.length > 0 || hasJob(input.session, m.uuid))) return false;
-  if (!["Created", "Missing", "Syncing", "Synced"].includes(m.record.state)) return false;
+  if (!["Created", "Missing", "Syncing", "Synced"].includes(m.record.state) && !mayReturn(view.status, m.record)) return false;
   return (input.session.joinNotBefore[m.uuid] ?? 0) <= input.nowMs;
 }
 
@@ -124,32 +139,4 @@ function shrink(view: VolumeView, mirror: MirrorView): Plan {
   const claims = mirror.members.some((m) => m.record.outSince !== undefined);
   if (array.raidDisks <= slots || array.members.length > slots || claims) return NOTHING;
   return act({ kind: "ShrinkMirror", device: array.device, slots, why: "the slot of the retired member is vacant" });
-}
-
-/** Copies wanted against copies there: the pod's node gets one, an excess one goes when all are in sync. */
-function planCopies(view: VolumeView, input: PlanInput): Plan {
-  if (view.mounts.length === 0) return NOTHING;
-  const complete = nodesInSync(view);
-  const wanted = view.volume.spec.numberOfCopies;
-  const present = new Set(view.members.filter((m) => m.record.state !== "Deleting").map((m) => m.record.nodeID));
-  if (!present.has(input.me.nodeName)) {
-    const request = localCopy(view, input, false);
-    return request ? act(request) : NOTHING;
-  }
-  const unfinished = view.members.some((m) => ["Requested", "Created", "Syncing", "Spare"].includes(m.record.state));
-  if (unfinished || complete.length < wanted) return NOTHING;
-  const absent = [...present].filter((n) => !complete.includes(n));
-  const leaving = absent[0] ?? (complete.length > wanted ? complete.filter((n) => n !== input.me.nodeName).at(-1) : undefined);
-  if (leaving === undefined || present.size <= wanted) return NOTHING;
-  const members = view.members
-    .filter((m) => m.record.nodeID === leaving && m.record.state !== "Deleting")
-    // Its export stays until it has left the array: withdrawn before, its I/O would be held, and the volume's with it.
-    .map((m) => ({ partitionUUID: m.uuid, mirror: m.mirror, attach: null }));
-  return act({ kind: "RecordRetire", members, why: `${wanted} copies are in sync without the one on node ${leaving}` });
-}
-
-/** Nodes whose copy is in R of every mirror. */
-function nodesInSync(view: VolumeView): string[] {
-  const nodes = [...new Set(view.members.map((m) => m.record.nodeID))];
-  return nodes.filter((node) => view.mirrors.every((mirror) => mirror.members.some((m) => m.record.nodeID === node && m.recorded && m.inArray?.flags.includes("in_sync"))));
 }

@@ -124,7 +124,8 @@ test("withdrawn first, then the next: another epoch, a number given up, nobody o
 test("not offered: a partition in use here, one that a job works on, one that is leaving, one that is not there", () => {
   assert.deepEqual(next(owned(), hostOfB([], ["dm-3"])), { actions: [], waits: [why("partition B is still in use on node b")] });
   assert.deepEqual(next(owned(), hostOfB(), { session: { ...EMPTY_SESSION, jobs: [`ZeroPartition:${part("b")}`] } }), { actions: [], waits: [why("node b zeroes partition B")] });
-  for (const state of ["Replacing", "Faulty"] as const) assert.deepEqual(next(owned({ state }, { mirrors: [mirror(["a"])] }), hostOfB()), { actions: [], waits: [] });
+  for (const change of [{ state: "Replacing" }, { state: "Faulty", unmade: true }] as const)
+    assert.deepEqual(next(owned(change, { mirrors: [mirror(["a"])] }), hostOfB()), { actions: [], waits: [] });
   assert.deepEqual(next(owned(), { ...hostOfB(), partitions: [] }).waits, [why("node b does not see partition B (drive SERIALb0:1)")]);
   const { owner: _owner, ...nobody } = owned();
   assert.deepEqual(next(nobody, hostOfB()), { actions: [], waits: [] });

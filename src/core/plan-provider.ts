@@ -6,6 +6,7 @@ import { fit } from "./gpt-fit.ts";
 import type { Export } from "./observed.ts";
 import type { Plan, PlanInput } from "./plan-types.ts";
 import { isDeclaredDead, judge, sentenceOf } from "./judge.ts";
+import { mayReturn } from "./record-base.ts";
 import { mayBeWiped } from "./record.ts";
 import { hasJob } from "./session.ts";
 import type { MemberView, VolumeView } from "./view.ts";
@@ -81,6 +82,7 @@ function isWanted(view: VolumeView, member: MemberView, nqn: string, input: Plan
   if (!owner || owner.nodeUID === input.me.nodeUID || !announced || member.record.state === "Deleting") return false;
   if (announced.epoch !== view.epoch || announced.bootID !== input.me.bootID) return false;
   if (announced.attach <= (member.record.detachedAttach ?? 0)) return false;
+  if (member.record.state === "Faulty" && !mayReturn(view.status, member.record)) return false;
   return nqn === exportNQN({ partitionUUID: member.uuid, epoch: announced.epoch, attach: announced.attach });
 }
 
@@ -90,12 +92,13 @@ function isDead(e: Export, member: MemberView): boolean {
 }
 
 /** States in which nobody connects to a member any more. */
-const LEAVING: ReadonlySet<string> = new Set(["Replacing", "Deleting", "Faulty"]);
+const LEAVING: ReadonlySet<string> = new Set(["Replacing", "Deleting"]);
 
 function planExport(view: VolumeView, member: MemberView, input: PlanInput): Action | string | null {
   const { owner } = view.status;
   const { record, uuid } = member;
   if (!owner || owner.nodeUID === input.me.nodeUID || LEAVING.has(record.state)) return null;
+  if (record.state === "Faulty" && !mayReturn(view.status, record)) return null;
   const reason = notYet(view, member, input);
   if (reason !== null) return reason;
   const last = Math.max(record.export?.attach ?? 0, record.detachedAttach ?? 0);

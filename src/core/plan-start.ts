@@ -10,6 +10,7 @@ import { judge } from "./judge.ts";
 import type { Plan, PlanInput } from "./plan-types.ts";
 import { planClaim } from "./plan-takeover.ts";
 import { act, NOTHING, refusePlan, wait } from "./plan-types.ts";
+import { mayReturn } from "./record-base.ts";
 import { hasJob } from "./session.ts";
 import { bitmapChunk, mirrorSize, slotsOf } from "./sizes.ts";
 import type { MemberView, MirrorView, VolumeView } from "./view.ts";
@@ -83,6 +84,7 @@ export function connectAction(view: VolumeView, m: MemberView, input: PlanInput)
   if (m.local || m.connections.length > 0 || m.window !== null) return null;
   const e = m.record.export;
   if (!e || e.epoch !== view.epoch || e.attach <= (m.record.detachedAttach ?? 0) || m.record.state === "Deleting" || m.record.state === "Replacing") return null;
+  if (m.record.state === "Faulty" && !mayReturn(view.status, m.record)) return null;
   const nqn = exportNQN({ partitionUUID: m.uuid, epoch: e.epoch, attach: e.attach });
   // Z6: it was connected before and is gone; its provider exports anew under the next number.
   if (input.session.connected.includes(nqn))

@@ -50,3 +50,13 @@ export function mapPartition(status: VolumeStatus, uuid: string, change: (p: Par
 export function mapMirror(status: VolumeStatus, index: number, change: (m: MirrorRecord) => MirrorRecord): MirrorRecord[] {
   return (status.mirrors ?? []).map((m) => (m.index === index ? change(m) : m));
 }
+
+/** A member that is on its way into R, or in it, takes this one's place: it is not used any more. */
+export function isReplaced(status: VolumeStatus, uuid: string): boolean {
+  return (status.partitions ?? []).some((p) => p.replaces === uuid && p.state !== "Deleting" && p.state !== "Faulty");
+}
+
+/** A member that was given up after its time-out may still come back, until another takes its place; one that was never made cannot. */
+export function mayReturn(status: VolumeStatus, p: PartitionRecord): boolean {
+  return p.state === "Faulty" && p.unmade !== true && !isReplaced(status, p.partitionUUID);
+}

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import type { MeshStorVolume, PartitionState, VolumeStatus } from "../api/volume.ts";
+import type { MeshStorVolume, PartitionRecord, PartitionState, VolumeStatus } from "../api/volume.ts";
 import { PARTITION_STATES } from "../api/volume.ts";
 import type { RecordAction } from "./action.ts";
 import type { RecordContext } from "./record.ts";
@@ -106,7 +106,7 @@ test("requested partitions: created or faulty, by their own node, once", () => {
   const created = apply({ kind: "RecordCreated", partitionUUID: part("a") }, status);
   assert.deepEqual(created.partitions?.[0], partition("a", { state: "Created" }));
   const faulty = apply({ kind: "RecordFaulty", partitionUUID: part("a"), message: "no room" }, status);
-  assert.deepEqual(faulty.partitions?.[0], partition("a", { state: "Faulty", message: "no room" }));
+  assert.deepEqual(faulty.partitions?.[0], partition("a", { state: "Faulty", unmade: true, message: "no room" }));
   for (const kind of ["RecordCreated", "RecordFaulty"] as const) {
     const action = (uuid: string): RecordAction => ({ kind, partitionUUID: uuid, message: "" });
     assert.equal(refused(action(part("c")), status), `partition ${part("c")} is not in the record`);
@@ -128,7 +128,33 @@ test("export: announced with the provider's boot and address; refused to owners,
   const withB = (change: Parameters<typeof partition>[1]) => owned({ partitions: [partition("a"), partition("b", change)] });
   assert.equal(refused(action, withB({ export: exported("b", 2, 2) }), b), "attach number 2 was used before (Z6)");
   assert.equal(refused(action, withB({ detachedAttach: 2 }), b), "attach number 2 was used before (Z6)");
-  for (const state of ["Requested", "Replacing", "Deleting", "Faulty"] as const) assert.equal(refused(action, withB({ state }), b), `partition ${part("b")} is in state ${state}`);
+  for (const state of ["Requested", "Replacing", "Deleting"] as const) assert.equal(refused(action, withB({ state }), b), `partition ${part("b")} is in state ${state}`);
+  assert.equal(refused(action, withB({ state: "Faulty", unmade: true }), b), `partition ${part("b")} is in state Faulty`);
+});
+
+test("a member that was given up may come back until another takes its place; one that was never made cannot", () => {
+  const action = { kind: "RecordExport" as const, partitionUUID: part("b"), epoch: 3, attach: 2 };
+  const given = partition("b", { state: "Faulty" });
+  const status = (state: PartitionState, change: Partial<PartitionRecord> = {}) =>
+    owned({ partitions: [partition("a"), { ...given, ...change }, partition("c", { state, replaces: part("b") })], mirrors: [mirror(["a"])] });
+  const may = (s: VolumeStatus) => applyRecord(action, volume(s), context("b", 3)).ok;
+  assert.deepEqual(
+    (["Requested", "Created", "Syncing", "Synced", "Missing", "Faulty", "Deleting"] as const).map((state) => [state, may(status(state))]),
+    [
+      ["Requested", false],
+      ["Created", false],
+      ["Syncing", false],
+      ["Synced", false],
+      ["Missing", false],
+      ["Faulty", true],
+      ["Deleting", true],
+    ],
+  );
+  assert.equal(may(status("Deleting", { unmade: true })), false);
+  const out = apply({ kind: "RecordOut", members: [leaving("b")], reason: "lost" }, status("Deleting"));
+  assert.equal(out.partitions?.[1]?.state, "Faulty", "recorded out again it stays given up");
+  const joined = apply({ kind: "RecordJoining", member: { partitionUUID: part("b"), mirror: 0 }, fills: true, byBitmap: true }, status("Deleting", { message: "no place" }));
+  assert.deepEqual(joined.partitions?.[1], partition("b", { state: "Syncing", half: true }));
 });
 
 test("out: leaves R, the generation rises, the claim on the bitmap begins, the connection's number is given up", () => {
@@ -146,8 +172,8 @@ test("out: the generation rises also for members that were not in R (Z2); their 
     owned({ mirrors: [mirror(["a"], { generation: 5 })], partitions: [partition("a"), partition("b", { state: "Syncing", ...(outSince === undefined ? {} : { outSince }) })] });
   const out = (s: VolumeStatus) => apply({ kind: "RecordOut", members: [leaving("b")], reason: "lost" }, s);
   assert.deepEqual(out(status(3)).mirrors, [mirror(["a"], { generation: 6 })]);
-  assert.deepEqual(out(status(3)).partitions?.[1], partition("b", { state: "Missing", outSince: 3 }));
-  assert.deepEqual(out(status()).partitions?.[1], partition("b", { state: "Missing" }), "it never had one: rebuilt in full");
+  assert.deepEqual(out(status(3)).partitions?.[1], partition("b", { state: "Missing", outSince: 3, failedJoins: 1 }));
+  assert.deepEqual(out(status()).partitions?.[1], partition("b", { state: "Missing", failedJoins: 1 }), "it never had one: rebuilt in full");
 });
 
 test("out: two mirrors at once, each with its own generation; R never becomes empty", () => {
@@ -189,7 +215,7 @@ test("joining: refused for members that are leaving, were never zeroed, belong t
   const joining = (mirrorIndex = 0): RecordAction => ({ kind: "RecordJoining", member: { partitionUUID: part("b"), mirror: mirrorIndex }, fills: true, byBitmap: true });
   const status = (state: PartitionState) => owned({ mirrors: [mirror(["a"])], partitions: [partition("a"), partition("b", { state })] });
   for (const state of PARTITION_STATES) {
-    const usable = ["Created", "Syncing", "Synced", "Spare", "Missing"].includes(state);
+    const usable = ["Created", "Syncing", "Synced", "Spare", "Missing", "Faulty"].includes(state);
     if (usable) apply(joining(), status(state));
     else assert.equal(refused(joining(), status(state)), `partition ${part("b")} is in state ${state}`);
   }

@@ -8,7 +8,7 @@ import type { MeshStorVolume, PartitionRecord, VolumeStatus } from "../api/volum
 import type { LeavingRef, MemberRef, RecordAction } from "./action.ts";
 import { isDeclaredDead } from "./judge.ts";
 import type { RecordContext, RecordResult } from "./record-base.ts";
-import { accept, findPartition, inSyncOf, isOwner, mapMirror, mapPartition, refuse } from "./record-base.ts";
+import { accept, findPartition, inSyncOf, isOwner, mapMirror, mapPartition, mayReturn, refuse } from "./record-base.ts";
 import { recordClaim, recordFenced, recordHandOver, recordRelease, recordTornDown } from "./record-owner.ts";
 
 export type { Identity, RecordContext, RecordResult } from "./record-base.ts";
@@ -21,7 +21,7 @@ export function applyRecord(action: RecordAction, volume: MeshStorVolume, contex
     case "RecordCreated":
       return setPartition(status, action.partitionUUID, context, ["Requested"], { state: "Created" });
     case "RecordFaulty":
-      return setPartition(status, action.partitionUUID, context, ["Requested"], { state: "Faulty", message: action.message });
+      return setPartition(status, action.partitionUUID, context, ["Requested"], { state: "Faulty", unmade: true, message: action.message });
     case "RecordDeleted":
       return recordDeleted(status, action.partitionUUID, context, volume.metadata.deletionTimestamp !== undefined && !status.owner);
     case "RecordExport":
@@ -123,12 +123,16 @@ export function namedInR(status: VolumeStatus, uuid: string): boolean {
 /** States in which a member may be connected to, and may join. */
 const USABLE: ReadonlySet<PartitionRecord["state"]> = new Set(["Created", "Syncing", "Synced", "Spare", "Missing"]);
 
+function isUsable(status: VolumeStatus, partition: PartitionRecord): boolean {
+  return USABLE.has(partition.state) || mayReturn(status, partition);
+}
+
 function recordExport(status: VolumeStatus, action: { partitionUUID: string; epoch: number; attach: number }, context: RecordContext): RecordResult {
   const partition = findPartition(status, action.partitionUUID);
   if (!partition || partition.nodeID !== context.me.nodeName) return refuse(`partition ${action.partitionUUID} is not on this node`);
   if (!status.owner || status.owner.nodeUID === context.me.nodeUID) return refuse("no other node owns the volume");
   if (status.epoch !== action.epoch) return refuse(`the record is at epoch ${status.epoch}, not ${action.epoch}`);
-  if (!USABLE.has(partition.state)) return refuse(`partition ${action.partitionUUID} is in state ${partition.state}`);
+  if (!isUsable(status, partition)) return refuse(`partition ${action.partitionUUID} is in state ${partition.state}`);
   const last = Math.max(partition.export?.attach ?? 0, partition.detachedAttach ?? 0);
   if (action.attach <= last) return refuse(`attach number ${action.attach} was used before (Z6)`);
   const exported = {
@@ -194,7 +198,10 @@ function giveUp(p: PartitionRecord, attach: number | null): PartitionRecord {
 function leave(p: PartitionRecord, wasIn: boolean, generation: number, now: string, state: "Missing" | "Replacing"): PartitionRecord {
   const { outSince, ...rest } = p;
   const final = p.state === "Replacing" || p.state === "Deleting";
-  const left: PartitionRecord = p.state === state || final ? rest : { ...rest, state, updatedAt: now };
+  const failed = state === "Missing" && p.state === "Syncing" ? { failedJoins: (p.failedJoins ?? 0) + 1 } : {};
+  // One that was given up after its time-out stays so, however often it is recorded out.
+  const same = p.state === state || (p.state === "Faulty" && state === "Missing");
+  const left: PartitionRecord = same || final ? rest : { ...rest, ...failed, state, updatedAt: now };
   if (state === "Replacing" || final) return left;
   if (wasIn) return { ...left, outSince: generation };
   // A member that was on its way back keeps its claim: the bitmap still has what it misses.
@@ -206,11 +213,12 @@ function recordJoining(status: VolumeStatus, action: { member: MemberRef; fills:
   const { member, fills, byBitmap } = action;
   const partition = findPartition(status, member.partitionUUID);
   if (!partition || partition.mirror !== member.mirror) return refuse(`partition ${member.partitionUUID} is not in the record of mirror ${member.mirror}`);
-  if (!USABLE.has(partition.state)) return refuse(`partition ${member.partitionUUID} is in state ${partition.state}`);
+  if (!isUsable(status, partition)) return refuse(`partition ${member.partitionUUID} is in state ${partition.state}`);
   if (namedInR(status, member.partitionUUID)) return refuse(`partition ${member.partitionUUID} is recorded in sync already`);
   const partitions = (status.partitions ?? []).map((p) => {
     const joins = p.partitionUUID === member.partitionUUID;
-    const { outSince, ...rest } = p;
+    const { outSince, message, ...others } = p;
+    const rest = joins || message === undefined ? others : { ...others, message };
     const loses = joins ? !byBitmap : fills && p.mirror === member.mirror;
     const kept = loses || outSince === undefined ? rest : { ...rest, outSince };
     // From here on it is neither what it was nor what it will be, until it is recorded in sync (core/override.ts).
@@ -226,7 +234,7 @@ function recordIn(status: VolumeStatus, members: readonly MemberRef[], context: 
     if (!partition || partition.mirror !== member.mirror || !next.mirrors?.[member.mirror])
       return refuse(`partition ${member.partitionUUID} is not in the record of mirror ${member.mirror}`);
     if (partition.state !== "Syncing") return refuse(`partition ${member.partitionUUID} is in state ${partition.state}, it has not been announced`);
-    const { outSince: _out, half: _half, message: _message, ...rest } = partition;
+    const { outSince: _out, half: _half, message: _message, failedJoins: _failed, ...rest } = partition;
     next = {
       ...next,
       mirrors: mapMirror(next, member.mirror, (m) =>

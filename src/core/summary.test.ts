@@ -64,6 +64,15 @@ test("a copy that is retired: Replacing, and counted until it is gone", () => {
   assert.equal(wide(leaving), "Synced active 2 2 0 0");
 });
 
+test("a copy made in another's stead: `Replacing recovering`, the one given up counts as failed; why none is placed goes before the rest", () => {
+  const running = { syncAction: "recover", syncCompleted: { done: 673, total: 1000 } };
+  const partitions = [partition("a"), partition("b", { state: "Faulty" }), partition("c", { state: "Syncing", replaces: part("b") })];
+  assert.equal(wide(summaryOf({ mirrors: [mirror(["a"])], partitions }, hostOf([{ a: S, c: ["spare"] }], running))), "Replacing recovering 3 1 1 0 67.3%");
+  const none = { mirrors: [mirror(["a"])], partitions: partitions.slice(0, 2), placementMessage: "No replacement node available: none" };
+  const s = summaryOf(none, hostOf([{ a: S }]));
+  assert.deepEqual([wide(s), s.message], ["Synced degraded 2 1 1 0", "No replacement node available: none"]);
+});
+
 test("striped: counters are members, ready is copies that are whole; progress is weighted over the mirrors that resync", () => {
   const partitions = [0, 1].flatMap((m) => [partition("a", { mirror: m }), partition("b", { mirror: m, state: m === 0 ? "Synced" : "Syncing" })]);
   const host = hostOf([

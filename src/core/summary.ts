@@ -69,8 +69,14 @@ function copiesInSync(view: VolumeView): number {
 function phaseOf(view: VolumeView, syncing: boolean): Phase {
   if (view.volume.metadata.deletionTimestamp) return "Deleting";
   if (view.members.some((m) => m.record.state === "Replacing" || (m.record.state === "Deleting" && m.inArray !== null))) return "Replacing";
+  // A copy that was placed in another's stead is being made up to date: the seeds' `Replacing recovering 67.3%`.
+  if (view.members.some((m) => m.record.state === "Syncing" && m.record.replaces !== undefined && isPresent(view, m.record.replaces))) return "Replacing";
   if (syncing || view.members.some((m) => m.record.state === "Syncing")) return "Syncing";
   return "Synced";
+}
+
+function isPresent(view: VolumeView, uuid: string): boolean {
+  return view.members.some((m) => m.uuid === uuid && m.record.state !== "Deleting");
 }
 
 function mdState(view: VolumeView, fewer: boolean, syncing: boolean): string {
@@ -89,6 +95,7 @@ function syncProgress(mirrors: MirrorView[]): number | null {
 }
 
 function sentence(view: VolumeView, active: number, wanted: number): string {
+  if (view.status.placementMessage !== undefined) return view.status.placementMessage;
   if (active >= wanted) return "";
   const missing = [...new Set(view.members.filter((m) => m.record.state === "Missing").map((m) => m.record.nodeID))].join(", ");
   if (missing) return `degraded: the copy on node ${missing} is missing; it is brought up to date when the node is back`;

@@ -31,6 +31,7 @@ export const NODE_FILTERS: readonly NodeFilter[] = [
   { name: "notExcluded", refuse: (node, wish) => wish.excludeNodes.get(node.name) ?? null },
   { name: "freshHeartbeat", refuse: (node) => (node.ready ? null : "has no fresh heartbeat") },
   { name: "notCordoned", refuse: (node) => (node.cordoned ? "is cordoned" : null) },
+  { name: "notLeaving", refuse: (node) => (node.leaving ? "is being emptied" : null) },
 ];
 
 export const DRIVE_FILTERS: readonly DriveFilter[] = [

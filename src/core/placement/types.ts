@@ -8,6 +8,10 @@ export interface CandidateNode {
   cordoned: boolean;
   /** Labels of the Kubernetes node that copies may be spread over. */
   topology: Readonly<Record<string, string>>;
+  /** Somebody is emptying it: it gets no new copy, and gives up those that it has. */
+  leaving?: boolean;
+  /** Until this wall time it is in declared maintenance: what is missing on it is not replaced. */
+  maintenanceUntilMs?: number;
 }
 
 export interface CandidateDrive {

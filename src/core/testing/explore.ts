@@ -1,5 +1,6 @@
 /** One random history, from a seed: a list of moves (faults among them), then liveness. A violation carries the seed and the history. */
 import type { Choices } from "./choices.ts";
+import { avoid, scale, setTimeOut, stepController } from "./controller.ts";
 import { checkLiveness, round, stageOn } from "./liveness.ts";
 import type { ModelOptions } from "./model.ts";
 import { crisis, fault } from "./faults.ts";
@@ -33,6 +34,14 @@ export const MOVES: Readonly<Record<string, (w: World, argument: string) => void
   fault,
   crisis,
   liveness: checkLiveness,
+  controller: stepController,
+  timeout: (w, seconds) => setTimeOut(w, Number(seconds)),
+  scale: (w, copies) => scale(w, Number(copies)),
+  avoid,
+  /** Longer than the time-out of a missing member, with whatever is broken. */
+  patience: (w) => {
+    for (let i = 0; i < 9; i += 1) round(w, 10_000);
+  },
 };
 
 /** The moves of a random history, as `name argument`. */
@@ -43,8 +52,18 @@ export function* randomMoves(rng: Choices, steps: number): Generator<string, voi
   yield `trouble ${rng.pick([0, 0, 0.02, 0.1])}`;
   const rate = rng.pick([0, 2, 5, 10]) / steps;
   const trouble = rng.chance(0.5) ? rng.int(steps / 2) : -1;
+  const wishes = new Map<number, string>();
+  if (rng.chance(0.5)) {
+    yield "timeout 60";
+    for (let i = rng.int(3); i > 0; i -= 1) wishes.set(rng.int(steps), "patience");
+    if (rng.chance(0.4)) wishes.set(rng.int(steps), `scale ${1 + rng.int(3)}`);
+    if (rng.chance(0.4)) wishes.set(rng.int(steps), `avoid ${rng.pick([...NODES, ""])}`);
+  }
   for (let i = 0; i < steps; i += 1) {
     yield "step";
+    if (i % 10 === 9) yield "controller";
+    const wish = wishes.get(i);
+    if (wish !== undefined) yield wish;
     if (rng.chance(rate)) yield "fault";
     if (i === trouble) yield "crisis";
   }

@@ -2,6 +2,7 @@
 import { endJob } from "./agent.ts";
 import { landPut } from "./api.ts";
 import { STAGING } from "./builders.ts";
+import { stepController } from "./controller.ts";
 import { leftoversOf } from "./host.ts";
 import { checkWorld } from "./invariants.ts";
 import { flush, stepRecovery, submit } from "./md.ts";
@@ -18,6 +19,7 @@ const PASS_STEPS = 2_000;
 export function round(w: World, ms: number): void {
   advance(w, ms);
   detectLosses(w);
+  stepController(w);
   for (const n of w.rng.shuffle(w.nodes)) {
     n.agent.cache = w.api.versions.length - 1;
     kubeletAsks(n);
@@ -82,14 +84,14 @@ export function isHealthy(w: World, owner: NodeState): boolean {
   if (w.nodes.some((n) => n.agent.pass !== null || (n.agent.last?.plan?.actions.length ?? 0) > 0 || n.agent.last?.error)) return false;
   if (mirrors.length === 0 || owner.arrays.length !== mirrors.length) return false;
   if (owner.volumeDevice?.suspended || statusOf(w).former !== undefined) return false;
-  if (partitions.some((p) => !["Synced", "Faulty"].includes(p.state))) return false;
-  // A partition that could not be made is replaced by the controller, which is not here.
-  if (partitions.some((p) => p.state === "Faulty")) return true;
+  if (partitions.some((p) => p.state !== "Synced")) return false;
+  const avoided = v.spec.avoidNodes ?? [];
   const slots = Math.max(2, v.spec.numberOfCopies);
   return (
     mirrors.every((m) => m.inSync.length === v.spec.numberOfCopies) &&
     partitions.length === v.spec.numberOfCopies * v.spec.drivesPerCopy &&
-    partitions.some((p) => p.nodeID === owner.name) &&
+    partitions.every((p) => !avoided.includes(p.nodeID)) &&
+    (avoided.includes(owner.name) || partitions.some((p) => p.nodeID === owner.name)) &&
     owner.arrays.every((a) => a.raidDisks === slots && a.members.length === v.spec.numberOfCopies && a.members.every((m) => m.inSync && m.writeMostly === (m.window.conn !== null)))
   );
 }

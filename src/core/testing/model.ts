@@ -76,6 +76,7 @@ export function createWorld(options: ModelOptions): World {
     nodes: NODES.map((name) => newNode(name, rng)),
     api: { versions: [], pending: [], cut: new Set() },
     nowMs: 0,
+    sights: {},
     acked: Array.from({ length: options.stripes }, () => Array.from({ length: BLOCKS }, () => 0)),
     nextWrite: 1,
     nextID: 0,

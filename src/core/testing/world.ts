@@ -7,6 +7,7 @@ import type { ErrorCode } from "../../base/errors.ts";
 import type { MeshStorVolume, VolumeStatus } from "../../api/volume.ts";
 import type { Action, ActionKind, HostAction } from "../action.ts";
 import type { HostSnapshot } from "../observed.ts";
+import type { Sights } from "../healing/sight.ts";
 import type { Intent, Plan, PlanInput } from "../plan.ts";
 import type { applyRecord } from "../record.ts";
 import type { Session } from "../session.ts";
@@ -216,6 +217,8 @@ export interface World {
   nodes: NodeState[];
   api: Api;
   nowMs: number;
+  /** What the controller has seen, and since when (core/healing/sight.ts). */
+  sights: Sights;
   /** Last write acknowledged, or value read, of every block: what R must carry (L1). */
   acked: number[][];
   nextWrite: number;

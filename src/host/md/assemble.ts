@@ -2,7 +2,7 @@
 import type { HostAction } from "../../core/action.ts";
 import { node, windowOf } from "../block.ts";
 import { orStop } from "./stop.ts";
-import { arrayByUUID, arrayDevice, readMember, writeMd } from "./sysfs.ts";
+import { arrayByUUID, arrayDevice, readMember, setSyncSpeed, writeMd } from "./sysfs.ts";
 import { mdadm, mdadmUUID, newPath } from "./tool.ts";
 import { checkArray, checkMember, runningArray } from "./verify.ts";
 
@@ -24,6 +24,7 @@ export async function assembleMirror(action: AssembleMirror): Promise<void> {
     await assembleOn(device, action.arrayUUID, names);
     checkArray(device, await runningArray(device), action.arrayUUID, names);
     await setWriteMostly(device, windows);
+    await setSyncSpeed(device);
   });
 }
 

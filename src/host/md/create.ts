@@ -7,7 +7,7 @@ import { BLOCK, isZero, readDirect, writeDirect } from "../direct-io.ts";
 import { assembleOn, setWriteMostly } from "./assemble.ts";
 import { clearLogicalBlockSize, readSuperblock } from "./raw.ts";
 import { parseSuperblock } from "./superblock.ts";
-import { arrayByUUID, arrayDevice, readLogicalBlockSize } from "./sysfs.ts";
+import { arrayByUUID, arrayDevice, readLogicalBlockSize, setSyncSpeed } from "./sysfs.ts";
 import { mdadm, mdadmUUID, newPath } from "./tool.ts";
 import { checkArray, checkMember, checkSectors, runningArray } from "./verify.ts";
 import { orStop, stopArray } from "./stop.ts";
@@ -35,6 +35,7 @@ export async function createMirror(action: CreateMirror): Promise<void> {
   await orStop(device, async () => {
     await dropLogicalBlockSize(device, action.arrayUUID, names);
     await verify(device, action, windows);
+    await setSyncSpeed(device);
   });
 }
 

@@ -1,7 +1,7 @@
 /** MD as sysfs shows it (reads take no array lock, Z4), and writes through a child with a deadline (they do take it, Z1). */
 import { sysBlock } from "../block.ts";
 import { runOk } from "../exec.ts";
-import { listDir, readAttribute, ROOTS } from "../files.ts";
+import { listDir, readAttribute, ROOTS, writeAttribute } from "../files.ts";
 
 export interface MemberState {
   /** Kernel name. */
@@ -85,4 +85,19 @@ export async function arrayByUUID(uuid: string): Promise<string | null> {
 export async function writeMd(array: string, attribute: string, value: string, deadlineMs = 10_000): Promise<void> {
   const argv = ["dd", `of=${md(array, attribute)}`, "status=none", "bs=4096", "count=1", "iflag=fullblock", "conv=notrunc,nocreat"];
   await runOk(argv, { deadlineMs, stdin: value, lane: array });
+}
+
+/** A rebuild is sure of this much beside the application, KiB/s. */
+const SYNC_MIN_KIB = 1000;
+/** Far above what any drive or link gives: without other I/O a rebuild is not held back. MD's own limit is 200 MB/s. */
+const SYNC_MAX_KIB = 100_000_000;
+
+/**
+ * A rebuild yields to the application and is not capped otherwise. Linux drivers/md/md.c, md_do_sync: above sync_speed_min it
+ * waits for its own requests whenever the members have other I/O (is_mddev_idle), above sync_speed_max it always waits. The
+ * array has its own values, whatever dev.raid.speed_limit_* say. Best effort: nothing but speed depends on it.
+ */
+export async function setSyncSpeed(array: string): Promise<void> {
+  const write = (name: string, value: number) => writeAttribute(md(array, name), String(value)).catch(() => {});
+  await Promise.all([write("sync_speed_min", SYNC_MIN_KIB), write("sync_speed_max", SYNC_MAX_KIB)]);
 }
