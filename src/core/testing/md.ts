@@ -120,7 +120,7 @@ function acknowledge(w: World, array: ArrayState, write: WriteState): void {
     array.writes.splice(array.writes.indexOf(write), 1);
     return say(w, `write ${write.value} of block ${array.mirror}.${write.block} ends after its users`);
   }
-  const R = statusOf(w).mirrors?.[array.mirror]?.inSync ?? [];
+  const R = [...(statusOf(w).mirrors?.[array.mirror]?.inSync ?? []), ...aboutToBeRecorded(w, host, array)];
   // The named residual of I1 is left out: while MD went on by itself with a recorded member failed, nothing is acknowledged.
   if (R.some((uuid) => !array.members.some((m) => m.window.uuid === uuid && !m.kicked))) return;
   // The same on a former owner, whose R the record names no more: it is on every member that MD has not failed, the new owner's among them.
@@ -130,6 +130,15 @@ function acknowledge(w: World, array: ArrayState, write: WriteState): void {
   w.acked[array.mirror]![write.block] = Math.max(w.acked[array.mirror]![write.block]!, write.value);
   say(w, `write ${write.value} of block ${array.mirror}.${write.block} is acknowledged`);
   if (degradedBy(array) === 0) clearBits(array, [write.block]);
+}
+
+/** Joining members that the owner saw in sync and is about to record, or that a write on its way names: whoever fails one behind its back then meets the same residual. */
+function aboutToBeRecorded(w: World, host: NodeState | undefined, array: ArrayState): string[] {
+  const joining = (statusOf(w).partitions ?? []).filter((p) => p.state === "Syncing").map((p) => p.partitionUUID);
+  const looks = [host?.agent.memory?.host, host?.agent.seen?.host].flatMap((look) => (look?.mirrors ?? []).filter((m) => m.arrayUUID === array.arrayUUID));
+  const seen = looks.flatMap((m) => m.members.filter((x) => x.flags.includes("in_sync")).map((x) => x.partitionUUID));
+  const underWay = w.api.pending.filter((p) => p.over === w.api.versions.length - 1).flatMap((p) => p.status.mirrors?.[array.mirror]?.inSync ?? []);
+  return joining.filter((uuid) => seen.includes(uuid) || underWay.includes(uuid));
 }
 
 /**
