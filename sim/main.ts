@@ -11,11 +11,12 @@ import type { Failure } from "./failing.ts";
 import { readHistory } from "./history-file.ts";
 import { replay } from "./history.ts";
 import { MUTATIONS } from "./mutations/mutate.ts";
-import { proofTable, prove } from "./proof.ts";
+import { WORKERS } from "./pool.ts";
+import { proveOn, runSeedsOn } from "./parallel.ts";
+import { proofTable } from "./proof.ts";
 import { randomHistory } from "./random.ts";
 import { SCENES } from "./scenes.ts";
 import { sceneText, searchScenes } from "./search.ts";
-import { runSeeds } from "./seeds.ts";
 import { beginningText, tell } from "./story.ts";
 
 const FOLDER = join(import.meta.dirname, "../artefacts/sim");
@@ -47,6 +48,10 @@ function output(): Option {
   return new Option("--output <form>", "how the result is printed").choices(["text", "json"]).default("text");
 }
 
+function threads(): Option {
+  return new Option("--workers <number>", "threads that work at a time").argParser(positive).default(WORKERS);
+}
+
 function planted(): Option {
   return new Option("--mutation <name>", "with a planted fault").choices(Object.keys(MUTATIONS));
 }
@@ -62,6 +67,7 @@ interface RandomOptions {
   minutes?: number;
   failures: number;
   mutation?: string;
+  workers: number;
   coverage: boolean;
   output: "text" | "json";
 }
@@ -78,11 +84,12 @@ program
   .option("--failures <number>", "end after so many failures", positive, 1)
   .option("--no-coverage", "do not print what was exercised")
   .addOption(planted())
+  .addOption(threads())
   .addOption(output())
-  .action(({ seeds, seed, from: first, minutes, failures, mutation, coverage, output: form }: RandomOptions) => {
+  .action(async ({ seeds, seed, from: first, minutes, failures, mutation, workers, coverage, output: form }: RandomOptions) => {
     const from = seed ?? seeds?.from ?? first;
     const to = seed ?? (seeds || minutes === undefined ? from + (seeds?.count ?? 1_000) - 1 : Number.POSITIVE_INFINITY);
-    const result = runSeeds({
+    const result = await runSeedsOn(workers, {
       from,
       to,
       failures,
@@ -170,11 +177,12 @@ program
   .description("plants faults in the protocol, each of which the rules must find")
   .argument("[name...]", "these only")
   .option("--seeds <number>", "most seeds for each", natural, 3_000)
+  .addOption(threads())
   .addOption(output())
-  .action((names: string[], { seeds, output: form }: { seeds: number; output: "text" | "json" }) => {
+  .action(async (names: string[], { seeds, workers, output: form }: { seeds: number; workers: number; output: "text" | "json" }) => {
     const unknown = names.filter((name) => !(name in MUTATIONS));
     if (unknown.length > 0) program.error(`no planted fault ${unknown.join(", ")}; there are ${Object.keys(MUTATIONS).join(", ")}`);
-    const proofs = prove(names.length > 0 ? names : Object.keys(MUTATIONS), seeds);
+    const proofs = await proveOn(workers, names.length > 0 ? names : Object.keys(MUTATIONS), seeds);
     const missed = proofs.filter((p) => p.rule === null);
     process.exitCode = missed.length > 0 ? 1 : 0;
     if (form === "json") return json(proofs);
@@ -182,4 +190,4 @@ program
     print(`${proofs.length - missed.length} of ${proofs.length} planted faults found within ${seeds} seeds, or in a scene`);
   });
 
-program.parse();
+await program.parseAsync();

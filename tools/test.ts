@@ -1,5 +1,5 @@
 /**
- * `npm test`: everything, in this order: set-up, check, contract tests, scenarios.
+ * `npm test`: everything, in this order: set-up, check, simulator, contract tests, scenarios.
  * `npm test -- NAME…` runs the named scenarios only (after set-up); `npm test -- --list` names them.
  * The last line is what CI reads: "N passed, N failed".
  */
@@ -22,6 +22,13 @@ import { contractTests, scenarioFiles } from "./test/test-files.ts";
 const BUDGET_MS = 35 * 60_000;
 const CONTRACT_TEST_MS = 5 * 60_000;
 const CONTRACT_LIMIT_MS = 15 * 60_000;
+
+const SIMULATOR_LIMIT_MS = 15 * 60_000;
+/** The simulator's part: histories of the code as it is, and the planted faults, each of which is found within some of the same seeds. */
+const SIMULATOR: readonly { name: string; args: readonly string[] }[] = [
+  { name: "simulator, 10000 histories", args: ["random", "--seeds", "1..10000", "--failures", "3", "--no-coverage"] },
+  { name: "simulator, planted faults", args: ["mutations", "--seeds", "1000"] },
+];
 
 /** Lines that are shown once more at the end of what a failed part said. */
 const AT_THE_END = 20;
@@ -49,14 +56,29 @@ async function runContract(progress: Progress): Promise<StageResult[]> {
   return [{ name: "contract tests", remark: "against real etcd and kube-apiserver", ...result }];
 }
 
+async function runSimulator(progress: Progress): Promise<StageResult[]> {
+  const results: StageResult[] = [];
+  for (const { name, args } of SIMULATOR) {
+    progress.begin(name);
+    const ended = await runNode(["sim/main.ts", ...args], { limitMs: SIMULATOR_LIMIT_MS, onLine: (line) => progress.doing(name, line) });
+    progress.end(name);
+    const failed = ended.code === 0 ? 0 : 1;
+    const remark = ended.output.trimEnd().split("\n").at(-1) ?? "";
+    progress.say(`${failed > 0 ? "FAIL" : "ok  "}  ${name}  ${seconds(ended.ms)}\n${failed > 0 ? ended.output : remark}`);
+    results.push({ name, remark, passed: 1 - failed, failed, skipped: 0, ms: ended.ms, output: ended.output });
+  }
+  return results;
+}
+
 async function runAll(scenarios: readonly Scenario[], onlyThese: boolean, folder: string, progress: Progress): Promise<StageResult[]> {
-  progress.expect(scenarios.length + (onlyThese ? 1 : 3));
+  progress.expect(scenarios.length + (onlyThese ? 1 : 3 + SIMULATOR.length));
   const results = await runSetup(progress);
   if (results.some((result) => result.failed > 0)) return results;
   if (!onlyThese) {
     progress.begin("check");
     results.push(...(await runCheck((line) => progress.say(line))));
     progress.end("check");
+    results.push(...(await runSimulator(progress)));
     results.push(...(await runContract(progress)));
   }
   results.push(...(await runScenarios(scenarios, folder, progress)));

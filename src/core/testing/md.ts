@@ -120,9 +120,9 @@ function acknowledge(w: World, array: ArrayState, write: WriteState): void {
     array.writes.splice(array.writes.indexOf(write), 1);
     return say(w, `write ${write.value} of block ${array.mirror}.${write.block} ends after its users`);
   }
-  // The named residual of I1 is left out: while MD went on by itself without a member that is recorded, or whose record is
-  // on its way since it was last looked at, nothing is acknowledged.
-  if (recordedOrAboutTo(w, host, array.mirror).some((uuid) => !array.members.some((m) => m.window.uuid === uuid && !m.kicked))) return;
+  const R = [...(statusOf(w).mirrors?.[array.mirror]?.inSync ?? []), ...aboutToBeRecorded(w, host, array)];
+  // The named residual of I1 is left out: while MD went on by itself with a recorded member failed, nothing is acknowledged.
+  if (R.some((uuid) => !array.members.some((m) => m.window.uuid === uuid && !m.kicked))) return;
   // The same on a former owner, whose R the record names no more: it is on every member that MD has not failed, the new owner's among them.
   if (array.epoch < w.serving && array.members.some((m) => m.kicked)) return;
   array.writes.splice(array.writes.indexOf(write), 1);
@@ -132,11 +132,13 @@ function acknowledge(w: World, array: ArrayState, write: WriteState): void {
   if (degradedBy(array) === 0) clearBits(array, [write.block]);
 }
 
-/** R, and what the next write of the record that was decided or sent already puts into it. */
-function recordedOrAboutTo(w: World, host: NodeState | undefined, mirror: number): string[] {
-  const decided = (host?.agent.memory?.batch ?? []).flatMap((a) => (a.kind === "RecordIn" ? a.members.filter((m) => m.mirror === mirror).map((m) => m.partitionUUID) : []));
-  const sent = w.api.pending.filter((p) => p.over === w.api.versions.length - 1).flatMap((p) => p.status.mirrors?.[mirror]?.inSync ?? []);
-  return [...(statusOf(w).mirrors?.[mirror]?.inSync ?? []), ...decided, ...sent];
+/** Joining members that the owner saw in sync and is about to record, or that a write on its way names: whoever fails one behind its back then meets the same residual. */
+function aboutToBeRecorded(w: World, host: NodeState | undefined, array: ArrayState): string[] {
+  const joining = (statusOf(w).partitions ?? []).filter((p) => p.state === "Syncing").map((p) => p.partitionUUID);
+  const looks = [host?.agent.memory?.host, host?.agent.seen?.host].flatMap((look) => (look?.mirrors ?? []).filter((m) => m.arrayUUID === array.arrayUUID));
+  const seen = looks.flatMap((m) => m.members.filter((x) => x.flags.includes("in_sync")).map((x) => x.partitionUUID));
+  const underWay = w.api.pending.filter((p) => p.over === w.api.versions.length - 1).flatMap((p) => p.status.mirrors?.[array.mirror]?.inSync ?? []);
+  return joining.filter((uuid) => seen.includes(uuid) || underWay.includes(uuid));
 }
 
 /**

@@ -1,0 +1,9 @@
+/**
+ * Generated histories on both sides, the model and the lab: at every rest the record, the array, superblocks, bitmaps and blocks are the same.
+ * MESHSTOR_HISTORIES names other seeds (A..B).
+ * @byname
+ * @minutes 120
+ */
+import { compareHistories } from "../model/run.ts";
+
+compareHistories(process.env["MESHSTOR_HISTORIES"] ?? "1..20");
