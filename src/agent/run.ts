@@ -11,6 +11,7 @@ import type { HostSnapshot } from "../core/observed.ts";
 import type { NodePort } from "../csi/node-port.ts";
 import type { KubeConfig } from "../kube/config.ts";
 import { createKubeClient } from "../kube/client.ts";
+import { EventRecorder } from "../kube/events.ts";
 import { Informer } from "../kube/informer.ts";
 import { LeaseRenewer } from "../kube/lease.ts";
 import { DEVICES, VOLUMES } from "../kube/resources.ts";
@@ -55,7 +56,9 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const snapshots = new Snapshots(async () => (latest = await host.observe()), nowMs);
 
   const losses = new LossWatch({ host, log, nowMs, latest: () => latest, wakeFor: (controllers) => wakeUsers(informer, volumes, snapshots, latest, controllers) });
-  const reporter = new Reporter(client, me, nowMs);
+  const events = new EventRecorder({ client, instance: nodeName, log });
+  const clock = { nowMs, isoNow: () => new Date().toISOString().replace(/\.\d+Z$/, "Z"), newID: () => randomUUID() };
+  const reporter = new Reporter({ client, me, clock, events });
   const devices = new Informer<MeshStorNodeDevice>({ client, type: DEVICES, onChange: () => {}, log, labelSelector: `meshstor.io/node=${nodeName}` });
   const inventory = new Inventory({ client, host, log, nodeName, snapshot: () => snapshots.get(1_000), cached: (name) => devices.get(name), onChange: () => wakeAll() });
   const peers = new PeerWatch({ client, log, nowMs });
@@ -64,7 +67,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
       client,
       host: losses.toldBy(host),
       snapshots,
-      clock: { nowMs, isoNow: () => new Date().toISOString().replace(/\.\d+Z$/, "Z"), newID: () => randomUUID() },
+      clock,
       hook: options.hook,
       log,
       me,
@@ -73,6 +76,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
       cached: (name) => informer.get(name),
       tables: () => inventory.tables(),
       tableChanged: (drive) => inventory.changed(drive),
+      recorded: (kind, before, after) => reporter.recorded(kind, before, after),
     },
     (reconciler, result) => reporter.report(reconciler, result),
   );
@@ -104,6 +108,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   await options.serve(createCsiPort({ volumes, host: { ...host, snapshot: () => snapshots.get(0) }, find, hook: options.hook, info: infoOf(nodeName) }));
   clearInterval(tick);
   await Promise.all([volumes.stop(), informer.stop(), devices.stop(), lease.stop(), peers.stop()]);
+  await events.flush();
   client.close();
 }
 

@@ -7,6 +7,7 @@ import type { Logger } from "../base/log.ts";
 import { capacityOf } from "../core/placement/capacity.ts";
 import type { ControllerPort } from "../csi/controller-port.ts";
 import type { KubeClient } from "../kube/client.ts";
+import { EventRecorder } from "../kube/events.ts";
 import { Informer } from "../kube/informer.ts";
 import { DEVICES, type Lease, LEASES, type Node, NODES, VOLUMES } from "../kube/resources.ts";
 import { withApi } from "./api-failure.ts";
@@ -18,6 +19,7 @@ import { type HeartbeatClock, Heartbeats } from "./heartbeats.ts";
 import { Loop } from "./loop.ts";
 import { Placer } from "./placer.ts";
 import { VolumeReconciler } from "./reconcile.ts";
+import { Teller } from "./teller.ts";
 import { listed, summaryOf, wishOf } from "./views.ts";
 import { Waiters } from "./waiters.ts";
 
@@ -47,7 +49,9 @@ export function createController(options: ControllerOptions): Controller {
   const { client, log, clock } = options;
   const heartbeats = new Heartbeats(clock);
   const waiters = new Waiters(() => clock.nowMs());
-  const volumes = new Informer<MeshStorVolume>({ client, type: VOLUMES, log, onChange: (name) => changed(name) });
+  const events = new EventRecorder({ client, instance: "controller", log });
+  const teller = new Teller(events);
+  const volumes = new Informer<MeshStorVolume>({ client, type: VOLUMES, log, onChange: (name, volume) => (teller.saw(name, volume), changed(name)) });
   const devices = new Informer<MeshStorNodeDevice>({ client, type: DEVICES, log, onChange: () => {} });
   const nodes = new Informer<Node>({ client, type: NODES, log, onChange: () => {} });
   const leases = new Informer<Lease>({ client, type: LEASES, namespace: NAMESPACE, log, onChange: (name, lease) => heartbeats.observe(name, lease) });
@@ -87,7 +91,10 @@ export function createController(options: ControllerOptions): Controller {
     ready: () => ready,
     synced,
     start: () => informers.forEach((informer) => informer.start()),
-    stop: async () => void (await Promise.all([loop.stop(), ...informers.map((informer) => informer.stop())])),
+    stop: async () => {
+      await Promise.all([loop.stop(), ...informers.map((informer) => informer.stop())]);
+      await events.flush();
+    },
   };
 }
 

@@ -8,9 +8,9 @@ import type { MeshStorVolume } from "../api/volume.ts";
 import { asMeshStorError } from "../base/errors.ts";
 import { VOLUMES } from "../kube/resources.ts";
 import { updateStatus } from "../kube/update.ts";
-import { summarisedAtRest } from "./at-rest.ts";
+import { toldAtRest } from "./at-rest.ts";
 import { orGiveUp, removeHalfMade } from "./create-volume.ts";
-import { type ControllerDeps, misplacedIn } from "./deps.ts";
+import { type ControllerDeps, isoNow, misplacedIn } from "./deps.ts";
 import type { Placer } from "./placer.ts";
 import { isPending, isUnused, progressOf } from "./provisioning.ts";
 
@@ -82,7 +82,8 @@ export class VolumeReconciler {
 
   async #summarise(name: string, signal: AbortSignal): Promise<void> {
     const shown = this.#deps.cache.volume(name);
-    if (!shown || summarisedAtRest(shown) === null) return;
-    await updateStatus(this.#deps.client, name, (v) => (v.metadata.uid === shown.metadata.uid ? summarisedAtRest(v) : null), { signal });
+    const now = isoNow(this.#deps.clock);
+    if (!shown || toldAtRest(shown, now) === null) return;
+    await updateStatus(this.#deps.client, name, (v) => (v.metadata.uid === shown.metadata.uid ? toldAtRest(v, now) : null), { signal });
   }
 }
