@@ -26,7 +26,7 @@ export interface ReporterDeps {
   client: KubeClient;
   me: Identity;
   clock: Pick<Clock, "nowMs" | "isoNow">;
-  events: Pick<EventRecorder, "tell" | "tellError">;
+  events: Pick<EventRecorder, "tell" | "tellError" | "flush">;
 }
 
 export class Reporter {
@@ -60,6 +60,11 @@ export class Reporter {
       if (!isOwner(status, me) || status.epoch !== view.epoch) return null;
       return this.#told(volume, status, summary, flow);
     });
+  }
+
+  /** Ends when everything is said. */
+  stop(): Promise<void> {
+    return this.#deps.events.flush();
   }
 
   /** Says what this node has just written into the record. */

@@ -22,7 +22,7 @@ import { type GuardPort, watchOverGuard } from "./guard-watch.ts";
 import { Inventory } from "./inventory.ts";
 import { LossWatch } from "./loss-watch.ts";
 import { PeerWatch } from "./peers.ts";
-import type { HostPort, StepHook } from "./ports.ts";
+import type { Clock, HostPort, StepHook } from "./ports.ts";
 import { Reporter } from "./report.ts";
 import { Snapshots } from "./snapshots.ts";
 import { takeoverPort } from "./takeover.ts";
@@ -51,17 +51,15 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const client = createKubeClient(options.kubeConfig);
   const me = await readIdentity(client, nodeName, options.bootID);
   const host = options.makeHost(me.nodeUID);
-  const nowMs = () => performance.now();
+  const clock = systemClock();
   let latest: HostSnapshot | null = null;
-  const snapshots = new Snapshots(async () => (latest = await host.observe()), nowMs);
+  const snapshots = new Snapshots(async () => (latest = await host.observe()), clock.nowMs);
 
-  const losses = new LossWatch({ host, log, nowMs, latest: () => latest, wakeFor: (controllers) => wakeUsers(informer, volumes, snapshots, latest, controllers) });
-  const events = new EventRecorder({ client, instance: nodeName, log });
-  const clock = { nowMs, isoNow: () => new Date().toISOString().replace(/\.\d+Z$/, "Z"), newID: () => randomUUID() };
-  const reporter = new Reporter({ client, me, clock, events });
+  const losses = new LossWatch({ host, log, nowMs: clock.nowMs, latest: () => latest, wakeFor: (controllers) => wakeUsers(informer, volumes, snapshots, latest, controllers) });
+  const reporter = new Reporter({ client, me, clock, events: new EventRecorder({ client, instance: nodeName, log }) });
   const devices = new Informer<MeshStorNodeDevice>({ client, type: DEVICES, onChange: () => {}, log, labelSelector: `meshstor.io/node=${nodeName}` });
   const inventory = new Inventory({ client, host, log, nodeName, snapshot: () => snapshots.get(1_000), cached: (name) => devices.get(name), onChange: () => wakeAll() });
-  const peers = new PeerWatch({ client, log, nowMs });
+  const peers = new PeerWatch({ client, log, nowMs: clock.nowMs });
   const volumes = new Volumes(
     {
       client,
@@ -107,9 +105,12 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   log.info("node program runs", { node: nodeName, uid: me.nodeUID, boot: me.bootID, address: me.address });
   await options.serve(createCsiPort({ volumes, host: { ...host, snapshot: () => snapshots.get(0) }, find, hook: options.hook, info: infoOf(nodeName) }));
   clearInterval(tick);
-  await Promise.all([volumes.stop(), informer.stop(), devices.stop(), lease.stop(), peers.stop()]);
-  await events.flush();
+  await Promise.all([volumes.stop().then(() => reporter.stop()), informer.stop(), devices.stop(), lease.stop(), peers.stop()]);
   client.close();
+}
+
+function systemClock(): Clock {
+  return { nowMs: () => performance.now(), isoNow: () => new Date().toISOString().replace(/\.\d+Z$/, "Z"), newID: () => randomUUID() };
 }
 
 /**
