@@ -8,6 +8,10 @@ export const NAMESPACE = "meshstor";
 export const FINALIZER = "csi.meshstor.io/partitions";
 /** Node annotation that overrides the address for NVMe over TCP. */
 export const TCP_ADDRESS_ANNOTATION = "meshstor.io/nvme-over-tcp-address";
+/** Node annotation, "true": every copy leaves the node, and none comes to it. */
+export const EMPTY_ANNOTATION = "meshstor.io/empty";
+/** Node annotation, a time (RFC 3339): until then nothing that is missing on the node is replaced. */
+export const MAINTENANCE_ANNOTATION = "meshstor.io/maintenance-until";
 export const TCP_PORT = 4420;
 /** CSI topology key: first placement and capacity only, never node affinity of the PV. */
 export const VOLUME_TOPOLOGY_KEY = "topology.io.meshstor.csi.mesh/node";

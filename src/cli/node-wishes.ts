@@ -1,4 +1,5 @@
 /** `empty` and `maintenance`: what is wanted of a whole node, kept as annotations of its Node object. */
+import { EMPTY_ANNOTATION, MAINTENANCE_ANNOTATION } from "../api/names.ts";
 import type { MeshStorVolume } from "../api/volume.ts";
 import { MeshStorError } from "../base/errors.ts";
 import { recordedIn, sentenceOf, wantedMembers } from "../core/sentence.ts";
@@ -10,11 +11,6 @@ import { during } from "./failure.ts";
 import { getNode } from "./objects.ts";
 import { waitFor } from "./wait.ts";
 import type { WaitOptions } from "./wait-options.ts";
-
-/** Every copy leaves the node, and none comes. */
-export const EMPTY_ANNOTATION = "meshstor.io/empty";
-/** RFC 3339: until then no copy on the node is replaced. */
-export const MAINTENANCE_ANNOTATION = "meshstor.io/maintenance-until";
 
 export interface EmptyOptions extends WaitOptions {
   undo?: boolean;

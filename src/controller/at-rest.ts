@@ -3,6 +3,8 @@ import type { MeshStorVolume, VolumeStatus } from "../api/volume.ts";
 import { withConditions } from "../core/conditions.ts";
 import { sentenceAtRest } from "../core/sentence.ts";
 import { summariseAtRest, withSummary } from "../core/summary.ts";
+import { isoNow } from "./deps.ts";
+import type { HeartbeatClock } from "./heartbeats.ts";
 import { progressOf } from "./provisioning.ts";
 
 /** The status with its summary brought up to date; null if it stands already, or if an owner speaks for the volume. */
@@ -13,10 +15,10 @@ export function summarisedAtRest(volume: MeshStorVolume): VolumeStatus | null {
 }
 
 /** The same with the conditions, as people are told; null if nothing changes. */
-export function toldAtRest(volume: MeshStorVolume, now: string): VolumeStatus | null {
+export function toldAtRest(volume: MeshStorVolume, clock: HeartbeatClock): VolumeStatus | null {
   const status = volume.status ?? {};
   if (status.owner) return null;
-  const next = withConditions(volume, summarisedAtRest(volume) ?? status, now);
+  const next = withConditions(volume, summarisedAtRest(volume) ?? status, isoNow(clock));
   return next === status ? null : next;
 }
 

@@ -49,9 +49,7 @@ export function createController(options: ControllerOptions): Controller {
   const { client, log, clock } = options;
   const heartbeats = new Heartbeats(clock);
   const waiters = new Waiters(() => clock.nowMs());
-  const events = new EventRecorder({ client, instance: "controller", log });
-  const teller = new Teller(events);
-  const volumes = new Informer<MeshStorVolume>({ client, type: VOLUMES, log, onChange: (name, volume) => (teller.saw(name, volume), changed(name)) });
+  const volumes = new Informer<MeshStorVolume>({ client, type: VOLUMES, log, onChange: (name) => changed(name) });
   const devices = new Informer<MeshStorNodeDevice>({ client, type: DEVICES, log, onChange: () => {} });
   const nodes = new Informer<Node>({ client, type: NODES, log, onChange: () => {} });
   const leases = new Informer<Lease>({ client, type: LEASES, namespace: NAMESPACE, log, onChange: (name, lease) => heartbeats.observe(name, lease) });
@@ -67,6 +65,7 @@ export function createController(options: ControllerOptions): Controller {
   const deps: ControllerDeps = { client, log, clock, newID: options.newID, waiters, cache };
   const placer = new Placer(deps);
   const reconciler = new VolumeReconciler(deps, placer);
+  const teller = new Teller(new EventRecorder({ client, instance: "controller", log }));
   const loop = new Loop({
     names: () => volumes.list().map((volume) => volume.metadata.name),
     pass: (name, signal) => reconciler.reconcile(name, signal),
@@ -75,6 +74,7 @@ export function createController(options: ControllerOptions): Controller {
     retryMs: RETRY_MS,
   });
   const changed = (name: string) => {
+    teller.saw(name, volumes.get(name) ?? null);
     waiters.wake(name);
     if (ready) loop.wake(name);
   };
@@ -91,10 +91,7 @@ export function createController(options: ControllerOptions): Controller {
     ready: () => ready,
     synced,
     start: () => informers.forEach((informer) => informer.start()),
-    stop: async () => {
-      await Promise.all([loop.stop(), ...informers.map((informer) => informer.stop())]);
-      await events.flush();
-    },
+    stop: async () => void (await Promise.all([loop.stop(), ...informers.map((informer) => informer.stop())])),
   };
 }
 

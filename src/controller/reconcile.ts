@@ -10,7 +10,7 @@ import { VOLUMES } from "../kube/resources.ts";
 import { updateStatus } from "../kube/update.ts";
 import { toldAtRest } from "./at-rest.ts";
 import { orGiveUp, removeHalfMade } from "./create-volume.ts";
-import { type ControllerDeps, isoNow, misplacedIn } from "./deps.ts";
+import { type ControllerDeps, misplacedIn } from "./deps.ts";
 import type { Placer } from "./placer.ts";
 import { isPending, isUnused, progressOf } from "./provisioning.ts";
 
@@ -82,8 +82,7 @@ export class VolumeReconciler {
 
   async #summarise(name: string, signal: AbortSignal): Promise<void> {
     const shown = this.#deps.cache.volume(name);
-    const now = isoNow(this.#deps.clock);
-    if (!shown || toldAtRest(shown, now) === null) return;
-    await updateStatus(this.#deps.client, name, (v) => (v.metadata.uid === shown.metadata.uid ? toldAtRest(v, now) : null), { signal });
+    if (!shown || toldAtRest(shown, this.#deps.clock) === null) return;
+    await updateStatus(this.#deps.client, name, (v) => (v.metadata.uid === shown.metadata.uid ? toldAtRest(v, this.#deps.clock) : null), { signal });
   }
 }

@@ -13,7 +13,9 @@ export function sentenceOf(volume: MeshStorVolume): string {
 export function sentenceAtRest(volume: MeshStorVolume): string {
   const status = volume.status ?? {};
   const members = wantedMembers(status);
-  const told = members.find((p) => (p.state === "Faulty" || p.state === "Missing") && p.message)?.message;
+  // Why a copy that is wanted has no place stands where the controller wrote it.
+  const { placementMessage } = status as VolumeStatus & { placementMessage?: string };
+  const told = placementMessage ?? members.find((p) => (p.state === "Faulty" || p.state === "Missing") && p.message)?.message;
   return (
     deleting(volume) ??
     (members.length === 0 ? `the controller places volume ${volume.metadata.name}` : null) ??

@@ -1,6 +1,6 @@
 /** For tests only: a controller and an owner that make every volume as it is wanted, in the record alone, against a real API server. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { API_GROUP, API_VERSION } from "../../api/names.ts";
+import { API_GROUP, API_VERSION, EMPTY_ANNOTATION } from "../../api/names.ts";
 import type { MeshStorVolume, PartitionRecord, VolumeStatus } from "../../api/volume.ts";
 import { withConditions } from "../../core/conditions.ts";
 import { summariseAtRest } from "../../core/summary.ts";
@@ -67,7 +67,7 @@ export class FakeWorld {
   async #run(): Promise<void> {
     while (!this.#stop.signal.aborted) {
       const nodes = (await this.#client.list(NODES)).items;
-      const open = nodes.filter((n) => n.metadata.annotations?.["meshstor.io/empty"] !== "true").map((n) => n.metadata.name);
+      const open = nodes.filter((n) => n.metadata.annotations?.[EMPTY_ANNOTATION] !== "true").map((n) => n.metadata.name);
       for (const { metadata } of (await this.#client.list(VOLUMES)).items)
         if (!this.asleep.has(metadata.name)) await updateStatus(this.#client, metadata.name, (volume) => this.#step(volume, open)).catch(() => {});
       await sleep(300);
