@@ -1,9 +1,10 @@
 /**
- * One file per program: `tools/node tools/bundle.ts` writes dist/meshstor.mjs from src/main.ts.
+ * One file per program: `tools/node tools/bundle.ts` writes dist/meshstor.mjs from src/main.ts, and dist/kubectl-meshstor, which
+ * kubectl finds as a plug-in when it lies in the PATH, from src/cli/main.ts.
  * Not minified, so that stack traces name our functions; the source map lies beside it.
  */
 import { randomUUID } from "node:crypto";
-import { mkdirSync, renameSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { build } from "esbuild";
 
@@ -36,6 +37,14 @@ export async function bundle(entry: string, outfile: string): Promise<void> {
   }
 }
 
+/** Bundles the command line and returns the file's path. */
+export async function bundleCommandLine(): Promise<string> {
+  const outfile = join(ROOT, "dist", "kubectl-meshstor");
+  await bundle(join(ROOT, "src", "cli", "main.ts"), outfile);
+  chmodSync(outfile, 0o755);
+  return outfile;
+}
+
 /** Bundles MeshStor itself and returns the file's path. */
 export async function bundleProgram(): Promise<string> {
   const outfile = join(ROOT, "dist", "meshstor.mjs");
@@ -43,4 +52,4 @@ export async function bundleProgram(): Promise<string> {
   return outfile;
 }
 
-if (import.meta.main) console.log(await bundleProgram());
+if (import.meta.main) console.log(`${await bundleProgram()}\n${await bundleCommandLine()}`);

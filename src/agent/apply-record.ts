@@ -2,8 +2,10 @@
 import type { MeshStorVolume } from "../api/volume.ts";
 import { MeshStorError } from "../base/errors.ts";
 import type { RecordAction } from "../core/action.ts";
+import { withConditions } from "../core/conditions.ts";
 import type { RecordContext } from "../core/record.ts";
 import { applyRecord } from "../core/record.ts";
+import { sentenceAtRest } from "../core/sentence.ts";
 import { summariseAtRest } from "../core/summary.ts";
 import type { KubeClient } from "../kube/client.ts";
 import { KubeError } from "../kube/client.ts";
@@ -27,7 +29,9 @@ export async function writeRecord(client: KubeClient, name: string, uid: string,
         const result = applyRecord(action, volume, context);
         if (!result.ok) throw new MeshStorError("RecordConflict", `${action.kind} of volume ${name}: ${result.refusal}`);
         if (result.status.owner) return result.status;
-        return { ...result.status, ...summariseAtRest({ ...volume, status: result.status }) };
+        const rest = { ...volume, status: result.status };
+        const summarised = { ...volume, status: { ...result.status, ...summariseAtRest(rest), message: sentenceAtRest(rest) } };
+        return withConditions(summarised, summarised.status, context.now);
       },
       // Z2: a release follows only a write that was answered, so a loss insists on its own.
       { definite: action.kind === "RecordOut" || action.kind === "RecordRetire", timeoutMs: RECORD_TIMEOUT_MS },

@@ -50,6 +50,8 @@ export interface ReconcileDeps {
   /** Called when a drive's partitions were changed by us. */
   tableChanged(drive: string): Promise<void>;
   wake(name: string): void;
+  /** Told of every record that this node has written. */
+  recorded(kind: RecordAction["kind"], before: MeshStorVolume, after: MeshStorVolume): void;
 }
 
 /** How a pass ended. */
@@ -220,6 +222,7 @@ export class VolumeReconciler {
     hook("after", action.kind);
     log.info("record written", { volume: this.name, ms: Math.round(clock.nowMs() - started), epoch: written.status?.epoch, ...action });
     this.#remember(action, view, written);
+    this.#deps.recorded(action.kind, volume, written);
     return written;
   }
 

@@ -1,42 +1,98 @@
-/** After each pass of the owner: what people read, written only when it changed and not too often. */
+/** After each pass of the owner: what people read, written only when it changed and not too often, and said as events. */
+import type { MeshStorVolume, VolumeStatus } from "../api/volume.ts";
+import { MeshStorError } from "../base/errors.ts";
+import type { ErrorCode } from "../base/errors.ts";
+import type { RecordAction } from "../core/action.ts";
+import { flowOf, withConditions } from "../core/conditions.ts";
+import type { Flow } from "../core/conditions.ts";
 import { withSummary, summarise } from "../core/summary.ts";
+import type { Summary } from "../core/summary.ts";
 import { isOwner } from "../core/record.ts";
 import type { Identity } from "../core/record.ts";
+import { tellingsOf } from "../core/tellings.ts";
+import type { VolumeView } from "../core/view.ts";
 import type { KubeClient } from "../kube/client.ts";
+import { type EventRecorder, referenceTo } from "../kube/events.ts";
 import { updateStatus } from "../kube/update.ts";
+import type { Clock } from "./ports.ts";
 import type { VolumeReconciler, PassResult } from "./reconcile.ts";
 
 /** Progress is written at most this often for one volume. */
 const PROGRESS_MS = 2_000;
+/** Refusals that a person must know of; others end by themselves. */
+const TOLD: readonly ErrorCode[] = ["NoGoodCopy", "OwnerGone", "RecordOlderThanLabel", "ForeignContent", "Unsafe", "HostUnsuitable"];
+
+export interface ReporterDeps {
+  client: KubeClient;
+  me: Identity;
+  clock: Pick<Clock, "nowMs" | "isoNow">;
+  events: Pick<EventRecorder, "tell" | "tellError" | "flush">;
+}
 
 export class Reporter {
-  readonly #client: KubeClient;
-  readonly #me: Identity;
-  readonly #nowMs: () => number;
+  readonly #deps: ReporterDeps;
   readonly #written = new Map<string, number>();
+  /** Volumes of this node whose I/O stands still, and how. */
+  readonly #still = new Map<string, Flow>();
 
-  constructor(client: KubeClient, me: Identity, nowMs: () => number) {
-    this.#client = client;
-    this.#me = me;
-    this.#nowMs = nowMs;
+  constructor(deps: ReporterDeps) {
+    this.#deps = deps;
   }
 
   /** Writes the owner's summary of its volume by compare-and-swap; nothing if it stands already. */
   async report(reconciler: VolumeReconciler, result: PassResult): Promise<void> {
     const { view } = result;
-    if (!view?.mine || !view.status.owner) return;
+    this.#tellRefusal(result);
+    if (!view?.mine || !view.status.owner) return void this.#still.delete(reconciler.name);
     const trouble = result.error ? [result.error.message] : [];
     const summary = summarise(view, [...trouble, ...result.plan.waits.filter((w) => !/resyncs$|begins to rebuild/.test(w))]);
-    if (withSummary(view.status, summary) === undefined) return;
+    const flow = flowOf(view);
+    this.#tellFlow(view, flow, summary.message ?? "");
+    if (this.#told(view.volume, view.status, summary, flow) === null) return;
+    const { me, clock, client } = this.#deps;
     const last = this.#written.get(view.name) ?? Number.NEGATIVE_INFINITY;
-    const onlyProgress = withSummary({ ...view.status, syncPercentage: summary.syncPercentage ?? "" }, summary) === undefined;
-    if (onlyProgress && this.#nowMs() - last < PROGRESS_MS) return;
-    this.#written.set(view.name, this.#nowMs());
-    await updateStatus(this.#client, reconciler.name, (volume) => {
+    const onlyProgress = this.#told(view.volume, { ...view.status, syncPercentage: summary.syncPercentage ?? "" }, summary, flow) === null;
+    if (onlyProgress && clock.nowMs() - last < PROGRESS_MS) return;
+    this.#written.set(view.name, clock.nowMs());
+    await updateStatus(client, reconciler.name, (volume) => {
       const status = volume.status ?? {};
       // Only the owner of this very epoch speaks for the volume (I4).
-      if (!isOwner(status, this.#me) || status.epoch !== view.epoch) return null;
-      return withSummary(status, summary) ?? null;
+      if (!isOwner(status, me) || status.epoch !== view.epoch) return null;
+      return this.#told(volume, status, summary, flow);
     });
+  }
+
+  /** Ends when everything is said. */
+  stop(): Promise<void> {
+    return this.#deps.events.flush();
+  }
+
+  /** Says what this node has just written into the record. */
+  recorded(kind: RecordAction["kind"], before: MeshStorVolume, after: MeshStorVolume): void {
+    for (const telling of tellingsOf(kind, before.status ?? {}, after)) this.#deps.events.tell({ regarding: referenceTo(after), ...telling });
+  }
+
+  /** The status with summary and conditions; null if both stand already. */
+  #told(volume: MeshStorVolume, status: VolumeStatus, summary: Summary, flow: Flow): VolumeStatus | null {
+    const next = withConditions(volume, withSummary(status, summary) ?? status, this.#deps.clock.isoNow(), flow);
+    return next === status ? null : next;
+  }
+
+  #tellFlow(view: VolumeView, flow: Flow, sentence: string): void {
+    const before = this.#still.get(view.name) ?? "Flows";
+    if (flow === before) return;
+    if (flow === "Flows") this.#still.delete(view.name);
+    else this.#still.set(view.name, flow);
+    const regarding = referenceTo(view.volume);
+    if (flow === "Flows")
+      this.#deps.events.tell({ regarding, type: "Normal", reason: "Resumed", action: "Resume", note: `node ${this.#deps.me.nodeName} lets the volume's I/O through again` });
+    else this.#deps.events.tell({ regarding, type: "Warning", reason: flow, action: "Hold", note: sentence || `node ${this.#deps.me.nodeName} holds the volume's I/O` });
+  }
+
+  /** Why kubelet's wish cannot be met, where that does not end by itself. */
+  #tellRefusal({ view, plan }: PassResult): void {
+    if (!view || !plan.refusal || !TOLD.includes(plan.refusal.code)) return;
+    const { code, message } = plan.refusal;
+    this.#deps.events.tellError(referenceTo(view.volume), "Stage", new MeshStorError(code, message));
   }
 }

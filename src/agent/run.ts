@@ -11,6 +11,7 @@ import type { HostSnapshot } from "../core/observed.ts";
 import type { NodePort } from "../csi/node-port.ts";
 import type { KubeConfig } from "../kube/config.ts";
 import { createKubeClient } from "../kube/client.ts";
+import { EventRecorder } from "../kube/events.ts";
 import { Informer } from "../kube/informer.ts";
 import { LeaseRenewer } from "../kube/lease.ts";
 import { DEVICES, VOLUMES } from "../kube/resources.ts";
@@ -22,7 +23,7 @@ import { Inventory } from "./inventory.ts";
 import { KubeletWatch } from "./kubelet-watch.ts";
 import { LossWatch } from "./loss-watch.ts";
 import { PeerWatch } from "./peers.ts";
-import type { HostPort, StepHook } from "./ports.ts";
+import type { Clock, HostPort, StepHook } from "./ports.ts";
 import { Reporter } from "./report.ts";
 import { Snapshots } from "./snapshots.ts";
 import { TAKEOVER_BOUNDS, takeoverPort } from "./takeover.ts";
@@ -51,22 +52,22 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const client = createKubeClient(options.kubeConfig);
   const me = await readIdentity(client, nodeName, options.bootID);
   const host = options.makeHost(me.nodeUID);
-  const nowMs = () => performance.now();
+  const clock = systemClock();
   let latest: HostSnapshot | null = null;
-  const snapshots = new Snapshots(async () => (latest = await host.observe()), nowMs);
+  const snapshots = new Snapshots(async () => (latest = await host.observe()), clock.nowMs);
 
-  const losses = new LossWatch({ host, log, nowMs, latest: () => latest, wakeFor: (controllers) => wakeUsers(informer, volumes, snapshots, latest, controllers) });
-  const reporter = new Reporter(client, me, nowMs);
+  const losses = new LossWatch({ host, log, nowMs: clock.nowMs, latest: () => latest, wakeFor: (controllers) => wakeUsers(informer, volumes, snapshots, latest, controllers) });
+  const reporter = new Reporter({ client, me, clock, events: new EventRecorder({ client, instance: nodeName, log }) });
   const devices = new Informer<MeshStorNodeDevice>({ client, type: DEVICES, onChange: () => {}, log, labelSelector: `meshstor.io/node=${nodeName}` });
   const inventory = new Inventory({ client, host, log, nodeName, snapshot: () => snapshots.get(1_000), cached: (name) => devices.get(name), onChange: () => wakeAll() });
-  const peers = new PeerWatch({ client, log, nowMs });
-  const kubelet = new KubeletWatch({ client, nodeName, log, nowMs, goneMs: TAKEOVER_BOUNDS.leaseGoneMs, wake: (name) => volumes.wake(name) });
+  const peers = new PeerWatch({ client, log, nowMs: clock.nowMs });
+  const kubelet = new KubeletWatch({ client, nodeName, log, nowMs: clock.nowMs, goneMs: TAKEOVER_BOUNDS.leaseGoneMs, wake: (name) => volumes.wake(name) });
   const volumes = new Volumes(
     {
       client,
       host: losses.toldBy(host),
       snapshots,
-      clock: { nowMs, isoNow: () => new Date().toISOString().replace(/\.\d+Z$/, "Z"), newID: () => randomUUID() },
+      clock,
       hook: options.hook,
       log,
       me,
@@ -75,6 +76,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
       cached: (name) => informer.get(name),
       tables: () => inventory.tables(),
       tableChanged: (drive) => inventory.changed(drive),
+      recorded: (kind, before, after) => reporter.recorded(kind, before, after),
     },
     (reconciler, result) => reporter.report(reconciler, result),
   );
@@ -105,8 +107,12 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   log.info("node program runs", { node: nodeName, uid: me.nodeUID, boot: me.bootID, address: me.address });
   await options.serve(createCsiPort({ volumes, host: { ...host, snapshot: () => snapshots.get(0) }, find, hook: options.hook, info: infoOf(nodeName) }));
   clearInterval(tick);
-  await Promise.all([volumes.stop(), informer.stop(), devices.stop(), lease.stop(), peers.stop()]);
+  await Promise.all([volumes.stop().then(() => reporter.stop()), informer.stop(), devices.stop(), lease.stop(), peers.stop()]);
   client.close();
+}
+
+function systemClock(): Clock {
+  return { nowMs: () => performance.now(), isoNow: () => new Date().toISOString().replace(/\.\d+Z$/, "Z"), newID: () => randomUUID() };
 }
 
 /**

@@ -52,6 +52,7 @@ export const ERRORS = {
     retry: false,
     hint: "Ask for an access mode and volume mode that the feature matrix in the documentation offers.",
   },
+  BadArgument: { grpc: "INVALID_ARGUMENT", reason: "BadArgument", exit: 2, retry: false, hint: "Nothing was changed. Correct the named argument; '--help' says what is wanted." },
   SizeOutOfRange: { grpc: "OUT_OF_RANGE", reason: "SizeOutOfRange", exit: 2, retry: false, hint: "Ask for at least 512 MiB and a limit that is not below the request." },
   BadPageToken: { grpc: "ABORTED", reason: "BadPageToken", exit: 2, retry: false, hint: "Begin the list anew, without a starting token." },
   NoCapacity: { grpc: "RESOURCE_EXHAUSTED", reason: "NoCapacity", exit: 3, retry: true, hint: "See 'kubectl get msnd' for free space; add drives or nodes, or delete volumes." },
@@ -63,6 +64,7 @@ export const ERRORS = {
     hint: "Every copy needs a node of its own with enough suitable drives: add nodes or ask for fewer copies.",
   },
   VolumeNotFound: { grpc: "NOT_FOUND", reason: "VolumeNotFound", exit: 4, retry: false, hint: "Check the volume id with 'kubectl get msvol'." },
+  NodeNotFound: { grpc: "NOT_FOUND", reason: "NodeNotFound", exit: 4, retry: false, hint: "Nothing was changed. Check the name with 'kubectl get nodes'." },
   VolumeIncompatible: {
     grpc: "ALREADY_EXISTS",
     reason: "VolumeIncompatible",
@@ -91,6 +93,20 @@ export const ERRORS = {
     exit: 10,
     retry: false,
     hint: "The record in the API is older than the labels on the drives (a restored backup?): see docs/how-to/restored-api.md.",
+  },
+  NotConfirmed: {
+    grpc: "FAILED_PRECONDITION",
+    reason: "NotConfirmed",
+    exit: 13,
+    retry: false,
+    hint: "Nothing was changed. Read what would be lost, then type the volume's name, or give it with --yes-i-mean.",
+  },
+  Forbidden: {
+    grpc: "FAILED_PRECONDITION",
+    reason: "Forbidden",
+    exit: 14,
+    retry: false,
+    hint: "The API server does not allow this to you: ask for the named verb and resource, or use another context.",
   },
   ForeignContent: {
     grpc: "FAILED_PRECONDITION",

@@ -1,6 +1,10 @@
 /** What people read of a volume that no node has assembled: written by the controller, the owner writes all else. Pure. */
 import type { MeshStorVolume, VolumeStatus } from "../api/volume.ts";
+import { withConditions } from "../core/conditions.ts";
+import { sentenceAtRest } from "../core/sentence.ts";
 import { summariseAtRest, withSummary } from "../core/summary.ts";
+import { isoNow } from "./deps.ts";
+import type { HeartbeatClock } from "./heartbeats.ts";
 import { progressOf } from "./provisioning.ts";
 
 /** The status with its summary brought up to date; null if it stands already, or if an owner speaks for the volume. */
@@ -8,6 +12,14 @@ export function summarisedAtRest(volume: MeshStorVolume): VolumeStatus | null {
   const status = volume.status ?? {};
   if (status.owner) return null;
   return withSummary(status, { ...summariseAtRest(volume), message: sentenceOf(volume) }) ?? null;
+}
+
+/** The same with the conditions, as people are told; null if nothing changes. */
+export function toldAtRest(volume: MeshStorVolume, clock: HeartbeatClock): VolumeStatus | null {
+  const status = volume.status ?? {};
+  if (status.owner) return null;
+  const next = withConditions(volume, summarisedAtRest(volume) ?? status, isoNow(clock));
+  return next === status ? null : next;
 }
 
 /** `status` as the volume's, summarised. */
@@ -23,5 +35,5 @@ function sentenceOf(volume: MeshStorVolume): string {
   const progress = progressOf(volume);
   // Why an unplaced volume finds no place is written by who looked for one.
   if (progress.kind === "unplaced") return volume.status?.message ?? "";
-  return progress.kind === "ready" ? "" : progress.sentence;
+  return progress.kind === "ready" ? sentenceAtRest(volume) : progress.sentence;
 }

@@ -7,6 +7,7 @@ import type { Logger } from "../base/log.ts";
 import { capacityOf } from "../core/placement/capacity.ts";
 import type { ControllerPort } from "../csi/controller-port.ts";
 import type { KubeClient } from "../kube/client.ts";
+import { EventRecorder } from "../kube/events.ts";
 import { Informer } from "../kube/informer.ts";
 import { DEVICES, type Lease, LEASES, type Node, NODES, VOLUMES } from "../kube/resources.ts";
 import { withApi } from "./api-failure.ts";
@@ -18,6 +19,7 @@ import { type HeartbeatClock, Heartbeats } from "./heartbeats.ts";
 import { Loop } from "./loop.ts";
 import { Placer } from "./placer.ts";
 import { VolumeReconciler } from "./reconcile.ts";
+import { Teller } from "./teller.ts";
 import { Unwell } from "./unwell.ts";
 import { listed, summaryOf, wishOf } from "./views.ts";
 import { Waiters } from "./waiters.ts";
@@ -66,6 +68,7 @@ export function createController(options: ControllerOptions): Controller {
   const deps: ControllerDeps = { client, log, clock, newID: options.newID, waiters, cache };
   const placer = new Placer(deps);
   const reconciler = new VolumeReconciler(deps, placer);
+  const teller = new Teller(new EventRecorder({ client, instance: "controller", log }));
   const loop = new Loop({
     names: () => volumes.list().map((volume) => volume.metadata.name),
     pass: (name, signal) => reconciler.reconcile(name, signal),
@@ -74,6 +77,7 @@ export function createController(options: ControllerOptions): Controller {
     retryMs: RETRY_MS,
   });
   const changed = (name: string) => {
+    teller.saw(name, volumes.get(name) ?? null);
     waiters.wake(name);
     if (ready) loop.wake(name);
   };

@@ -8,7 +8,7 @@ import type { MeshStorVolume } from "../api/volume.ts";
 import { asMeshStorError } from "../base/errors.ts";
 import { VOLUMES } from "../kube/resources.ts";
 import { updateStatus } from "../kube/update.ts";
-import { summarisedAtRest } from "./at-rest.ts";
+import { toldAtRest } from "./at-rest.ts";
 import { orGiveUp, removeHalfMade } from "./create-volume.ts";
 import { type ControllerDeps, misplacedIn } from "./deps.ts";
 import { Healer } from "./healer.ts";
@@ -87,7 +87,7 @@ export class VolumeReconciler {
 
   async #summarise(name: string, signal: AbortSignal): Promise<void> {
     const shown = this.#deps.cache.volume(name);
-    if (!shown || summarisedAtRest(shown) === null) return;
-    await updateStatus(this.#deps.client, name, (v) => (v.metadata.uid === shown.metadata.uid ? summarisedAtRest(v) : null), { signal });
+    if (!shown || toldAtRest(shown, this.#deps.clock) === null) return;
+    await updateStatus(this.#deps.client, name, (v) => (v.metadata.uid === shown.metadata.uid ? toldAtRest(v, this.#deps.clock) : null), { signal });
   }
 }

@@ -5,6 +5,7 @@
  * The first time a thing is said, an Event is made; the same again within six minutes only counts up a series, which is
  * written at most once a minute. Of different things, at most ten at once and one a minute are said about one object.
  */
+import { setTimeout as sleep } from "node:timers/promises";
 import type { MeshStorError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import { DRIVER_NAME } from "../api/names.ts";
@@ -99,10 +100,12 @@ export class EventRecorder {
     this.tell({ regarding, type: "Warning", reason: error.row.reason, action, note: `${error.message.replace(/\.?$/, ".")} ${error.row.hint}` });
   }
 
-  /** Writes out the counts that have not been written yet and waits until everything is said; at shut-down. */
-  async flush(): Promise<void> {
+  /** Writes out the counts that have not been written yet and waits until everything is said, or `limitMs`; at shut-down. */
+  async flush(limitMs = 2_000): Promise<void> {
     for (const [key, series] of this.#series) if (series.count > series.written) this.#writeSeries(key, series, this.#now());
-    await this.#queue;
+    const limit = new AbortController();
+    await Promise.race([this.#queue, sleep(limitMs, undefined, { signal: limit.signal }).catch(() => {})]);
+    limit.abort();
   }
 
   #repeat(key: string, series: Series, now: number): void {

@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import type { MeshStorVolume } from "../../src/api/volume.ts";
+import { explain } from "../../src/core/explain.ts";
 import { arrays, dataChecksum, recorded } from "../../lab/world/inspect.ts";
 import { createVolume, deleteVolume, untilHealthy } from "../../lab/world/volumes.ts";
 import { sleep } from "../../lab/world/wait.ts";
@@ -30,6 +31,8 @@ after(() => world?.down());
 const attachOf = (v: MeshStorVolume) => v.status!.partitions!.find((p) => p.nodeID === provider)!.export!.attach;
 const generation = (v: MeshStorVolume) => v.status!.mirrors![0]!.generation;
 
+const verdicts = (v: MeshStorVolume) => (v.status?.conditions ?? []).map((c) => `${c.type} ${c.status} ${c.reason}`);
+
 /** Fault, degraded, healed; returns the longest pause of the writer in ms. */
 async function loseAndReturn(fault: () => Promise<void>, heal: () => Promise<void>): Promise<number> {
   const before = (await world.volume(id))!;
@@ -44,10 +47,14 @@ async function loseAndReturn(fault: () => Promise<void>, heal: () => Promise<voi
     { ready: degraded.status!.ready, down: degraded.status!.downDevices, active: degraded.status!.activeDevices, R: recorded(degraded).map((p) => p.nodeID) },
     { ready: "1/2", down: 1, active: 1, R: [home] },
   );
+  assert.deepEqual(verdicts(degraded), ["Ready True InUse", "Redundant False CopyMissing"]);
+  const { sentence } = explain(degraded);
+  assert.match(sentence, new RegExp(`^degraded: .*node ${provider}`));
+  assert.deepEqual(new Set([degraded.status!.message, ...degraded.status!.conditions!.map((c) => c.message)]), new Set([sentence]));
   assert.equal((await arrays(world.lab.guest(home)))[0]!.members.filter((m) => m.flags.includes("in_sync")).length, 1);
   await heal();
   await untilHealthy(world, id, 90);
-  const healed = (await world.volume(id))!;
+  const healed = await world.untilVolume(id, "says that it is redundant", 30, (v) => verdicts(v)[1] === "Redundant True InSync" || verdicts(v).join(", "));
   assert.ok(attachOf(healed) > attachOf(before), "it came back under a new attach number");
   assert.ok(generation(healed) >= generation(before) + 2, "out and in each raised the generation");
   assert.deepEqual(writer.errors(), [], "the application met no error");
@@ -83,6 +90,17 @@ test("a provider reboots while its volume is idle: no automatic reconnect, a new
   await world.powerOn(provider);
   await untilHealthy(world, id, 90);
   assert.ok(attachOf((await world.volume(id))!) > attachOf(before));
+});
+
+test("loss and return were said as events (the same again within minutes only counts up); at rest nothing is written", async () => {
+  const { metadata } = (await world.volume(id))!;
+  await sleep(15_000);
+  assert.equal((await world.volume(id))!.metadata.resourceVersion, metadata.resourceVersion);
+  const events = (await world.kubectl("get", "events", "--field-selector", `involvedObject.name=${id}`, "-o", 'jsonpath={range .items[*]}{.reason} {.message}{"\\n"}{end}'))
+    .trim()
+    .split("\n");
+  const said = (reason: string) => events.some((line) => line.startsWith(`${reason} the copy on node ${provider} `));
+  assert.deepEqual({ lost: said("CopyLost"), back: said("CopyInSync") }, { lost: true, back: true }, events.join("\n"));
 });
 
 test("in the end the members are equal on their own drives", async () => {
