@@ -20,13 +20,11 @@ import { createCsiPort } from "./csi-port.ts";
 import { readIdentity } from "./identity.ts";
 import { type GuardPort, watchOverGuard } from "./guard-watch.ts";
 import { Inventory } from "./inventory.ts";
-import { KubeletWatch } from "./kubelet-watch.ts";
 import { LossWatch } from "./loss-watch.ts";
-import { PeerWatch } from "./peers.ts";
 import type { Clock, HostPort, StepHook } from "./ports.ts";
 import { Reporter } from "./report.ts";
 import { Snapshots } from "./snapshots.ts";
-import { TAKEOVER_BOUNDS, takeoverPort } from "./takeover.ts";
+import { watchOthers } from "./takeover.ts";
 import { concerns, TICK_MS, Volumes } from "./volumes.ts";
 
 /** Volumes that one node can have assembled at once; MD minors and NVMe controllers set the order of magnitude. */
@@ -60,8 +58,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const reporter = new Reporter({ client, me, clock, events: new EventRecorder({ client, instance: nodeName, log }) });
   const devices = new Informer<MeshStorNodeDevice>({ client, type: DEVICES, onChange: () => {}, log, labelSelector: `meshstor.io/node=${nodeName}` });
   const inventory = new Inventory({ client, host, log, nodeName, snapshot: () => snapshots.get(1_000), cached: (name) => devices.get(name), onChange: () => wakeAll() });
-  const peers = new PeerWatch({ client, log, nowMs: clock.nowMs });
-  const kubelet = new KubeletWatch({ client, nodeName, log, nowMs: clock.nowMs, goneMs: TAKEOVER_BOUNDS.leaseGoneMs, wake: (name) => volumes.wake(name) });
+  const others = watchOthers({ client, nodeName, log, nowMs: clock.nowMs, wake: (name) => volumes.wake(name) });
   const volumes = new Volumes(
     {
       client,
@@ -71,7 +68,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
       hook: options.hook,
       log,
       me,
-      takeover: takeoverPort(peers, kubelet),
+      takeover: others.takeover,
       liveAt: (controller) => losses.liveAt(controller),
       cached: (name) => informer.get(name),
       tables: () => inventory.tables(),
@@ -99,15 +96,21 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   informer.start();
   await informer.synced;
   lease.start();
-  peers.start();
+  others.peers.start();
   losses.start(signal);
   watchOverGuard({ guard: options.guard, onGone: () => (snapshots.drop(), wakeAll()), log, signal });
   const tick = setInterval(() => void inventory.refresh(), TICK_MS);
-  const find = async (name: string) => facts(informer.get(name) ?? (await client.tryGet(VOLUMES, name)));
+  const port = createCsiPort({
+    volumes,
+    host: { ...host, snapshot: () => snapshots.get(0) },
+    find: async (name) => facts(informer.get(name) ?? (await client.tryGet(VOLUMES, name))),
+    hook: options.hook,
+    info: infoOf(nodeName),
+  });
   log.info("node program runs", { node: nodeName, uid: me.nodeUID, boot: me.bootID, address: me.address });
-  await options.serve(createCsiPort({ volumes, host: { ...host, snapshot: () => snapshots.get(0) }, find, hook: options.hook, info: infoOf(nodeName) }));
+  await options.serve(port);
   clearInterval(tick);
-  await Promise.all([volumes.stop().then(() => reporter.stop()), informer.stop(), devices.stop(), lease.stop(), peers.stop()]);
+  await Promise.all([volumes.stop().then(() => reporter.stop()), informer.stop(), devices.stop(), lease.stop(), others.peers.stop()]);
   client.close();
 }
 

@@ -111,7 +111,9 @@ story("striped copies: one member of every mirror, all on one node, on distinct 
 story("the same request again, also at the same time, gives the same volume; other wishes do not", three, async (cluster) => {
   const { port } = await cluster.controller();
   const answers = await Promise.all([port.create(request("v1"), soon()), port.create(request("v1"), soon()), port.create(request("v1"), soon())]);
-  assert.equal(new Set(answers.map((a) => JSON.stringify(a))).size, 1);
+  // How far it has come may differ from one answer to the next.
+  const same = answers.map(({ abnormal: _abnormal, message: _message, ...volume }) => volume);
+  assert.deepEqual(same.slice(1), [same[0], same[0]]);
   const before = placesOf(cluster.volume("v1"));
   assert.equal(before.length, 2);
   assert.equal(await codeOf(port.create(request("v1", { parameters: { sectorSize: 512 } }), soon())), "ok");
