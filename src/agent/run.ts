@@ -77,14 +77,10 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     },
     (reconciler, result) => reporter.report(reconciler, result),
   );
-  const informer = new Informer<MeshStorVolume>({
-    client,
-    type: VOLUMES,
-    log,
-    onChange: (name, volume) => {
-      if (volume === null || concerns(volume, nodeName)) volumes.wake(name);
-    },
-  });
+  const onVolume = (name: string, volume: MeshStorVolume | null): void => {
+    if (volume === null || concerns(volume, nodeName)) volumes.wake(name);
+  };
+  const informer = new Informer<MeshStorVolume>({ client, type: VOLUMES, log, onChange: onVolume });
   const wakeAll = () => {
     for (const volume of informer.list()) if (concerns(volume, nodeName)) volumes.wake(volume.metadata.name);
   };
@@ -100,15 +96,9 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   losses.start(signal);
   watchOverGuard({ guard: options.guard, onGone: () => (snapshots.drop(), wakeAll()), log, signal });
   const tick = setInterval(() => void inventory.refresh(), TICK_MS);
-  const port = createCsiPort({
-    volumes,
-    host: { ...host, snapshot: () => snapshots.get(0) },
-    find: async (name) => facts(informer.get(name) ?? (await client.tryGet(VOLUMES, name))),
-    hook: options.hook,
-    info: infoOf(nodeName),
-  });
   log.info("node program runs", { node: nodeName, uid: me.nodeUID, boot: me.bootID, address: me.address });
-  await options.serve(port);
+  const find = async (name: string) => facts(informer.get(name) ?? (await client.tryGet(VOLUMES, name)));
+  await options.serve(createCsiPort({ volumes, host: { ...host, snapshot: () => snapshots.get(0) }, find, hook: options.hook, info: infoOf(nodeName) }));
   clearInterval(tick);
   await Promise.all([volumes.stop().then(() => reporter.stop()), informer.stop(), devices.stop(), lease.stop(), others.peers.stop()]);
   client.close();
