@@ -5,11 +5,11 @@ import type { ErrorCode } from "../base/errors.ts";
 import type { RecordAction } from "../core/action.ts";
 import { flowOf, withConditions } from "../core/conditions.ts";
 import type { Flow } from "../core/conditions.ts";
-import { withSummary, summarise } from "../core/summary.ts";
-import type { Summary } from "../core/summary.ts";
+import { samplesOf, summarise, type Summary, withSummary } from "../core/summary.ts";
 import { isOwner } from "../core/record.ts";
 import type { Identity } from "../core/record.ts";
 import { tellingsOf } from "../core/tellings.ts";
+import { type Runs, timeLeft } from "../core/time-left.ts";
 import type { VolumeView } from "../core/view.ts";
 import type { KubeClient } from "../kube/client.ts";
 import { type EventRecorder, referenceTo } from "../kube/events.ts";
@@ -34,9 +34,18 @@ export class Reporter {
   readonly #written = new Map<string, number>();
   /** Volumes of this node whose I/O stands still, and how. */
   readonly #still = new Map<string, Flow>();
+  /** Resyncs under way, by volume. */
+  readonly #runs = new Map<string, Runs>();
 
   constructor(deps: ReporterDeps) {
     this.#deps = deps;
+  }
+
+  #withTimeLeft(view: VolumeView, summary: Summary): Summary {
+    const { runs, secondsLeft } = timeLeft(this.#runs.get(view.name) ?? {}, samplesOf(view), this.#deps.clock.nowMs());
+    if (Object.keys(runs).length > 0) this.#runs.set(view.name, runs);
+    else this.#runs.delete(view.name);
+    return secondsLeft === null ? summary : { ...summary, syncTimeLeft: secondsLeft };
   }
 
   /** Writes the owner's summary of its volume by compare-and-swap; nothing if it stands already. */
@@ -45,13 +54,15 @@ export class Reporter {
     this.#tellRefusal(result);
     if (!view?.mine || !view.status.owner) return void this.#still.delete(reconciler.name);
     const trouble = result.error ? [result.error.message] : [];
-    const summary = summarise(view, [...trouble, ...result.plan.waits.filter((w) => !/resyncs$|begins to rebuild/.test(w))]);
+    const summary = this.#withTimeLeft(view, summarise(view, [...trouble, ...result.plan.waits.filter((w) => !/resyncs$|begins to rebuild/.test(w))]));
     const flow = flowOf(view);
     this.#tellFlow(view, flow, summary.message ?? "");
     if (this.#told(view.volume, view.status, summary, flow) === null) return;
     const { me, clock, client } = this.#deps;
     const last = this.#written.get(view.name) ?? Number.NEGATIVE_INFINITY;
-    const onlyProgress = this.#told(view.volume, { ...view.status, syncPercentage: summary.syncPercentage ?? "" }, summary, flow) === null;
+    const { syncTimeLeft: _left, ...others } = view.status;
+    const { syncTimeLeft: _now, ...settled } = summary;
+    const onlyProgress = this.#told(view.volume, { ...others, syncPercentage: summary.syncPercentage ?? "" }, settled, flow) === null;
     if (onlyProgress && clock.nowMs() - last < PROGRESS_MS) return;
     this.#written.set(view.name, clock.nowMs());
     await updateStatus(client, reconciler.name, (volume) => {

@@ -118,6 +118,7 @@ export const volumeStatusSchema = z.object({
   phase: z.enum(PHASES).optional(),
   mdState: z.string().optional().describe("State of the mirrors: active, degraded, recovering, missing, stopped."),
   syncPercentage: z.string().optional().describe("Progress of a resync, for example 45.2%; empty at rest."),
+  syncTimeLeft: z.int().min(0).optional().describe("Seconds until the resync is done, as far as can be told; absent at rest and at its beginning."),
   totalDevices: z.int().optional(),
   activeDevices: z.int().optional(),
   failedDevices: z.int().optional(),
@@ -236,6 +237,7 @@ export interface VolumeStatus {
   phase?: Phase;
   mdState?: string;
   syncPercentage?: string;
+  syncTimeLeft?: number;
   totalDevices?: number;
   activeDevices?: number;
   failedDevices?: number;

@@ -35,5 +35,14 @@ function sentenceOf(volume: MeshStorVolume): string {
   const progress = progressOf(volume);
   // Why an unplaced volume finds no place is written by who looked for one.
   if (progress.kind === "unplaced") return volume.status?.message ?? "";
-  return progress.kind === "ready" ? sentenceAtRest(volume) : progress.sentence;
+  return progress.kind === "ready" ? wishOf(volume) || sentenceAtRest(volume) : progress.sentence;
+}
+
+/** What waits for an owner: nobody else can rebuild a copy, or take one out of use. */
+function wishOf({ spec, status }: MeshStorVolume): string {
+  if (status?.mirrors === undefined) return "";
+  const nodes = new Set((status.partitions ?? []).filter((p) => p.state !== "Deleting").map((p) => p.nodeID));
+  const leaving = (status.leavingNodes ?? []).filter((node) => nodes.has(node));
+  if (leaving.length > 0) return `the copy on node ${leaving.join(", ")} moves when the volume is next used`;
+  return nodes.size === spec.numberOfCopies ? "" : `${nodes.size} copies are there and ${spec.numberOfCopies} wanted: that is mended when the volume is next used`;
 }

@@ -18,7 +18,7 @@ export function planCopies(view: VolumeView, input: PlanInput): Plan {
   if (view.mounts.length === 0) return NOTHING;
   const request = localCopy(view, input, false);
   if (request) return act(request);
-  const replaced = view.members.filter((m) => isOut(m, ["Faulty"]) && view.members.some((r) => r.record.replaces === m.uuid && isIn(r)));
+  const replaced = view.members.filter((m) => isGivenUp(m) && view.members.some((r) => isIn(r) && isInsteadOf(r, m)));
   if (replaced.length > 0) return retire(replaced, "what was placed in its stead is in sync");
   const leaving = leavingCopy(view, input.me.nodeName);
   return leaving === null ? NOTHING : retire(ofNode(view, leaving), `${view.volume.spec.numberOfCopies} copies are in sync without the one on node ${leaving}`);
@@ -60,8 +60,13 @@ function isIn(m: MemberView): boolean {
   return m.recorded && (m.inArray?.flags.includes("in_sync") ?? false);
 }
 
-function isOut(m: MemberView, states: readonly string[]): boolean {
-  return !m.recorded && m.inArray === null && states.includes(m.record.state);
+function isGivenUp(m: MemberView): boolean {
+  return m.record.state === "Faulty" && !m.recorded && m.inArray === null;
+}
+
+/** Placed to take its place, or the same node's member of the same mirror: a replacement whose original came back after all. */
+function isInsteadOf(r: MemberView, m: MemberView): boolean {
+  return r.record.replaces === m.uuid || (r.record.nodeID === m.record.nodeID && r.mirror === m.mirror);
 }
 
 /** Its members are in R of every mirror. */

@@ -56,7 +56,14 @@ export function isReplaced(status: VolumeStatus, uuid: string): boolean {
   return (status.partitions ?? []).some((p) => p.replaces === uuid && p.state !== "Deleting" && p.state !== "Faulty");
 }
 
-/** A member that was given up after its time-out may still come back, until another takes its place; one that was never made cannot. */
+/** States in which a member is there, or on its way. */
+const STANDING: ReadonlySet<string> = new Set(["Requested", "Created", "Syncing", "Synced", "Spare", "Missing"]);
+
+/**
+ * A member that was given up after its time-out may still come back, until another takes its place, on whatever node, or the
+ * node has another member of the same mirror. One that was never made cannot.
+ */
 export function mayReturn(status: VolumeStatus, p: PartitionRecord): boolean {
-  return p.state === "Faulty" && p.unmade !== true && !isReplaced(status, p.partitionUUID);
+  const doubled = (status.partitions ?? []).some((x) => x !== p && x.nodeID === p.nodeID && x.mirror === p.mirror && STANDING.has(x.state));
+  return p.state === "Faulty" && p.unmade !== true && !doubled && !isReplaced(status, p.partitionUUID);
 }

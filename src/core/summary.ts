@@ -1,12 +1,13 @@
 /** What people read in `kubectl get msvol`: phase, MD state, counters, one sentence. Pure. */
 import type { MeshStorVolume, Phase, VolumeStatus } from "../api/volume.ts";
 import type { Mirror } from "./observed.ts";
+import type { Sample } from "./time-left.ts";
 import type { MirrorView, VolumeView } from "./view.ts";
 
 /** The fields of status that are derived from others and from the owner's kernel. */
 export type Summary = Pick<
   VolumeStatus,
-  "phase" | "mdState" | "syncPercentage" | "totalDevices" | "activeDevices" | "failedDevices" | "downDevices" | "ready" | "degraded" | "copies" | "message"
+  "phase" | "mdState" | "syncPercentage" | "syncTimeLeft" | "totalDevices" | "activeDevices" | "failedDevices" | "downDevices" | "ready" | "degraded" | "copies" | "message"
 >;
 
 /** Summary as the owner sees it; `waits` are the planner's sentences. */
@@ -85,9 +86,13 @@ function mdState(view: VolumeView, fewer: boolean, syncing: boolean): string {
   return fewer ? "degraded" : "active";
 }
 
+function isSyncing(array: Mirror | null): array is Mirror {
+  return array !== null && array.syncAction !== "idle" && array.syncAction !== "frozen";
+}
+
 /** Percent done over all mirrors that resync, weighted by their size; null at rest. */
 function syncProgress(mirrors: MirrorView[]): number | null {
-  const running = mirrors.map((m) => m.array).filter((a): a is Mirror => a !== null && a.syncAction !== "idle" && a.syncAction !== "frozen");
+  const running = mirrors.map((m) => m.array).filter(isSyncing);
   if (running.length === 0) return null;
   const done = running.reduce((sum, a) => sum + (a.syncCompleted?.done ?? 0), 0);
   const total = running.reduce((sum, a) => sum + (a.syncCompleted?.total ?? 0), 0);
@@ -103,8 +108,15 @@ function sentence(view: VolumeView, active: number, wanted: number): string {
   return syncing ? `the copy on node ${syncing} is brought up to date` : `${active} of ${wanted} members are in sync`;
 }
 
+/** What resyncs now, for the estimate of the time left. */
+export function samplesOf(view: VolumeView): Sample[] {
+  const arrays = view.mirrors.map((m) => m.array).filter(isSyncing);
+  return arrays.flatMap((a) => (a.syncCompleted ? [{ key: `${a.arrayUUID} ${a.syncAction}`, ...a.syncCompleted }] : []));
+}
+
 /** Joins a summary into a status; undefined if nothing that people read has changed. */
 export function withSummary(status: VolumeStatus, summary: Summary): VolumeStatus | undefined {
-  const changed = (Object.keys(summary) as (keyof Summary)[]).some((key) => status[key] !== summary[key]);
-  return changed ? { ...status, ...summary } : undefined;
+  const { syncTimeLeft, ...rest } = status;
+  const changed = syncTimeLeft !== summary.syncTimeLeft || (Object.keys(summary) as (keyof Summary)[]).some((key) => status[key] !== summary[key]);
+  return changed ? { ...rest, ...summary } : undefined;
 }

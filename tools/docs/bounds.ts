@@ -5,6 +5,7 @@ import { MAX_COPIES, MAX_DRIVES_PER_COPY } from "../../src/api/parameters.ts";
 import { LABEL_AREA, MD_DATA_OFFSET } from "../../src/base/layout.ts";
 import { FRESH_MS } from "../../src/controller/heartbeats.ts";
 import { ABANDONED_MS } from "../../src/controller/reconcile.ts";
+import { HEALING_LIMITS } from "../../src/core/healing/limits.ts";
 import { BOUNDS, boundsOf, DETECT_MS, KEEP_ALIVE_S, promiseOf } from "../../src/core/bounds.ts";
 import { bitmapChunk, START_WAIT_MS } from "../../src/core/plan-start.ts";
 import { STRIPE_CHUNK } from "../../src/host/dm/table.ts";
@@ -46,6 +47,18 @@ const TIMES: string[][] = [
   ["A half-made volume that nobody asks for is collected after", `${ABANDONED_MS / 60_000} min`, "only if CreateVolume was never answered"],
 ];
 
+const limit = (name: keyof typeof HEALING_LIMITS, say: (n: number) => string = String) => `${say(HEALING_LIMITS[name].default)} (at least ${say(HEALING_LIMITS[name].min)})`;
+
+const REPLACEMENT: string[][] = [
+  ["A member is missing, and is given up", "`memberMissingTimeout` of the volume", "by the record's time stamp"],
+  ["… and the controller has seen it missing for", limit("seenMissingMs", s), "`seenMissing`: on its monotonic clock; the time-out if that is shorter"],
+  ["Given up, and its node and drive are there again: it may return for", limit("returnGraceMs", s), "`returnGrace`"],
+  ["A rebuild into a member begins and is lost, until it is given up", limit("maxFailedJoins"), "`maxFailedJoins`"],
+  ["Share of nodes away above which nothing is replaced", limit("maxNodesAway", (n) => `${Math.round(100 * n)} %`), "`maxNodesAway`: one of three may be away"],
+  ["Rebuilds at a time, for a node that gets a copy or is the owner that copies", limit("maxRebuildsPerNode"), "`maxRebuildsPerNode`"],
+  ["A volume of which something is missing is looked at", "every 5 s", "and when a node or a drive changes"],
+];
+
 const SIZES: string[][] = [
   ["Volume", "512 MiB to 1 PiB, in whole MiB", ""],
   ["Copies", `1 to ${MAX_COPIES}`, "each on a node of its own"],
@@ -81,6 +94,10 @@ ${table(["What", "Bound", "Why, or where it comes from"], TIMES)}
 
 From a provider's sudden end to the volume's going on: at most 2 × ${KEEP_ALIVE_S} s and ${s(LOSS_POLL_MS)} to see it, then one write to the Kubernetes API, one label
 write per survivor, and one ioctl. Without the API server the last part waits until it answers: writes stay held, reads go on.
+
+## Replacement
+
+${table(["What", "Bound", ""], REPLACEMENT)}
 
 ## Sizes and counts
 

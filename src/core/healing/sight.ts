@@ -4,14 +4,14 @@ import type { Cluster } from "../placement/types.ts";
 
 /** One partition; null: it is not so now. */
 export interface Sight {
-  /** State and time of its change, as the record has them: another mark is another story. */
+  /** State, time of its change, and epoch, as the record has them: another mark is another story. */
   mark: string;
   sinceMs: number;
   /** Its node has had no fresh heartbeat since. */
   unreadyMs: number | null;
   /** Its node is heard of and its drive is usable since. */
   backMs: number | null;
-  /** It is made and could join, and no other member of its mirror is being rebuilt, since. */
+  /** It is made and could join, somebody runs the volume, and no other member of its mirror is being rebuilt, since. */
   idleMs: number | null;
 }
 
@@ -20,22 +20,25 @@ export type Sights = Readonly<Record<string, Sight>>;
 
 /** What is known after one more look; partitions that are gone are forgotten. */
 export function afterSight(before: Sights, volume: MeshStorVolume, cluster: Cluster, nowMs: number): Sights {
-  const partitions = volume.status?.partitions ?? [];
-  return Object.fromEntries(partitions.map((p) => [p.partitionUUID, look(before[p.partitionUUID], p, partitions, cluster, nowMs)]));
+  const { partitions = [], owner, epoch = 0 } = volume.status ?? {};
+  // Nobody takes a member in while nobody runs the volume: the next owner has the whole time.
+  const mirrors = new Set(owner ? partitions.map((p) => p.mirror) : []);
+  for (const p of partitions) if (p.state === "Syncing") mirrors.delete(p.mirror);
+  return Object.fromEntries(
+    partitions.map((p) => [p.partitionUUID, look(before[p.partitionUUID], p, `${p.state} ${p.updatedAt} ${epoch}`, mirrors.has(p.mirror), cluster, nowMs)]),
+  );
 }
 
-function look(before: Sight | undefined, p: PartitionRecord, all: readonly PartitionRecord[], cluster: Cluster, nowMs: number): Sight {
-  const mark = `${p.state} ${p.updatedAt}`;
+function look(before: Sight | undefined, p: PartitionRecord, mark: string, idle: boolean, cluster: Cluster, nowMs: number): Sight {
   const same = before?.mark === mark;
   const ready = cluster.nodes.some((n) => n.name === p.nodeID && n.ready);
-  const busy = all.some((x) => x.mirror === p.mirror && x.state === "Syncing");
   const since = (holds: boolean, last: number | null | undefined) => (holds ? (last ?? nowMs) : null);
   return {
     mark,
     sinceMs: same ? before.sinceMs : nowMs,
     unreadyMs: since(!ready, before?.unreadyMs),
     backMs: since(ready && isDriveUsable(cluster, p), before?.backMs),
-    idleMs: since(p.state === "Created" && !busy, same ? before.idleMs : null),
+    idleMs: since(p.state === "Created" && idle, same ? before.idleMs : null),
   };
 }
 
