@@ -15,11 +15,11 @@ import { candidateDrives, candidateNodes, reservationsOf } from "./cluster.ts";
 import { createVolume } from "./create-volume.ts";
 import { deleteVolume } from "./delete-volume.ts";
 import type { ControllerDeps } from "./deps.ts";
+import { Teller } from "./teller.ts";
 import { type HeartbeatClock, Heartbeats } from "./heartbeats.ts";
 import { Loop } from "./loop.ts";
 import { Placer } from "./placer.ts";
 import { VolumeReconciler } from "./reconcile.ts";
-import { Teller } from "./teller.ts";
 import { listed, summaryOf, wishOf } from "./views.ts";
 import { Waiters } from "./waiters.ts";
 
