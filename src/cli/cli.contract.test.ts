@@ -10,11 +10,12 @@ import { ControlPlane } from "../../lab/control-plane/control-plane.ts";
 import { freePort } from "../../lab/control-plane/free-port.ts";
 import { applyYaml, ensureNode } from "../../lab/control-plane/objects.ts";
 import { buildCrds } from "../api/crd.ts";
+import { NAMESPACE, nodeLeaseName } from "../api/names.ts";
 import type { PartitionRecord, VolumeStatus } from "../api/volume.ts";
 import { ERRORS } from "../base/errors.ts";
 import { createKubeClient, type KubeClient } from "../kube/client.ts";
 import { loadKubeConfig } from "../kube/config.ts";
-import { EVENTS, NODES, VOLUMES } from "../kube/resources.ts";
+import { EVENTS, LEASES, NODES, VOLUMES } from "../kube/resources.ts";
 import { updateStatus } from "../kube/update.ts";
 import { FakeWorld, makeVolume, member, told, uuidOf } from "./testing/fake-world.ts";
 
@@ -206,6 +207,32 @@ test("bad input: named, with its exit code, and nothing is left behind", async (
   assert.equal(await versionOf(), version);
   assert.deepEqual(await eventsOf("kept"), []);
   assert.equal((await kube.get(NODES, "n1")).metadata.annotations?.["meshstor.io/maintenance-until"], undefined);
+});
+
+test("explain: JSON has all of it; a node that is silent is named, one that was never heard of is not", async () => {
+  await makeVolume(kube, "told", ["n1", "n2"]);
+  const lease = { apiVersion: "coordination.k8s.io/v1" as const, kind: "Lease" as const, metadata: { name: nodeLeaseName("n2"), namespace: NAMESPACE } };
+  await kube.create(LEASES, { ...lease, spec: { holderIdentity: "boot", renewTime: new Date(Date.now() - 1_500_000).toISOString().replace("Z", "000Z") } });
+  const { code, out } = await meshstor("explain", "told", "--output", "json");
+  const { copies, ...rest } = JSON.parse(out) as { copies: { node: string; state: string; inSync: boolean }[] };
+  assert.deepEqual(
+    [code, rest, copies.map((c) => [c.node, c.state, c.inSync])],
+    [
+      0,
+      {
+        volume: "told",
+        sentence: "all 2 copies are in sync; nothing is waited for",
+        ready: { status: "True", reason: "AtRest" },
+        redundant: { status: "True", reason: "InSync" },
+        also: ["nobody owns the volume; epoch 1 ended cleanly", "the program of node n2 was last heard of 25m ago"],
+      },
+      [
+        ["n1", "Synced", true],
+        ["n2", "Synced", true],
+      ],
+    ],
+  );
+  await kube.remove(LEASES, nodeLeaseName("n2"), { namespace: NAMESPACE });
 });
 
 test("what the API server does not allow is said as such", async () => {

@@ -7,12 +7,15 @@ import { VOLUMES } from "../kube/resources.ts";
 import type { Context, Output } from "./context.ts";
 import { sayJson } from "./context.ts";
 import { during } from "./failure.ts";
+import { silentNodes } from "./heard-of.ts";
 import { getVolume } from "./objects.ts";
 import { age, table } from "./table.ts";
 
 /** `kubectl meshstor explain NAME` */
 export async function explainCommand(context: Context, name: string, output: Output): Promise<void> {
-  const explanation = explain(await getVolume(context, name));
+  const volume = await getVolume(context, name);
+  const told = explain(volume);
+  const explanation = { ...told, also: [...told.also, ...(await silentNodes(context, volume))] };
   if (output === "json") sayJson(context, explanation);
   else context.terminal.out(explained(explanation, context.now()));
 }

@@ -2,6 +2,8 @@
 import type { MeshStorVolume } from "../api/volume.ts";
 import type { VolumeParameters } from "../api/parameters.ts";
 import type { PlacementWish } from "../core/placement/types.ts";
+import { sentenceOf } from "../core/sentence.ts";
+import { summariseAtRest } from "../core/summary.ts";
 import type { VolumeSummary } from "../csi/controller-port.ts";
 import { progressOf } from "./provisioning.ts";
 
@@ -15,9 +17,10 @@ function conditionOf(volume: MeshStorVolume): { abnormal: boolean; message: stri
   const progress = progressOf(volume);
   if (progress.kind === "unplaced") return { abnormal: true, message: volume.status?.message || "the volume has no place yet" };
   if (progress.kind !== "ready") return { abnormal: true, message: progress.sentence };
-  const degraded = volume.status?.degraded ?? 0;
+  // The summary of a volume at rest may not be written yet: the record says it.
+  const { degraded = 0 } = volume.status?.owner ? volume.status : summariseAtRest(volume);
   if (degraded === 0) return { abnormal: false, message: "all copies are in sync" };
-  return { abnormal: true, message: volume.status?.message || `${degraded} members are not in sync` };
+  return { abnormal: true, message: sentenceOf(volume) };
 }
 
 /** The volumes that are there for CSI callers: a deleted one is gone for them, though nodes may still wipe it. */

@@ -103,7 +103,10 @@ test("the record alone: what is waited for and who does it", () => {
       rest({ ...R, partitions: [partition("a"), partition("b", { state: "Faulty", message: "No replacement node available: node c is cordoned" })] }),
       "No replacement node available: node c is cordoned",
     ],
-    [rest({ ...R, partitions: [partition("a"), partition("b", { state: "Faulty" })] }), "degraded: the copy on node b is given up; the controller finds a place for another"],
+    [
+      rest({ ...R, partitions: [partition("a"), partition("b", { state: "Faulty" })] }),
+      "degraded: the copy on node b is given up; when a node uses the volume, the controller finds a place for another",
+    ],
     [
       rest({ ...R, ...owned, partitions: [partition("a"), partition("b", { state: "Requested" })] }),
       "degraded: node b makes and zeroes its partition; then node a brings it up to date",
@@ -112,7 +115,7 @@ test("the record alone: what is waited for and who does it", () => {
       rest({ ...R, partitions: [partition("a"), partition("b", { state: "Syncing" })] }),
       "degraded: the copy on node b is not in sync yet; the node that uses the volume next brings it up to date",
     ],
-    [rest({ ...R, partitions: [partition("a")] }), "degraded: 1 of 2 members are in sync; the controller places what is missing"],
+    [rest({ ...R, partitions: [partition("a")] }), "degraded: 1 of 2 members are in sync; when a node uses the volume, the controller finds a place for another"],
     [rest({ mirrors: [mirror(["a", "b"])], ...owned, mdState: "stopped", partitions: [partition("a"), partition("b")] }), "node a assembles the volume"],
     [
       rest({ mirrors: [mirror(["a", "b"])], ...owned, handOver: { nodeName: "b", epoch: 3, at: NOW }, partitions: [partition("a"), partition("b")] }),
@@ -125,6 +128,19 @@ test("the record alone: what is waited for and who does it", () => {
   assert.deepEqual(
     cases.map(([said]) => said),
     cases.map(([, wanted]) => wanted),
+  );
+});
+
+test("nothing is degraded, and a copy has to go", () => {
+  const three = { mirrors: [mirror(["a", "b", "c"])], partitions: [partition("a"), partition("b"), partition("c")] };
+  const leaving = { ...three, ...owned, leavingNodes: ["b"] } as VolumeStatus;
+  assert.deepEqual(
+    [sentenceOf(volume(leaving)), explain(volume(leaving)).copies.map((c) => c.waitsFor), sentenceOf(volume(three))],
+    [
+      "the copy on node b shall leave; when another one is in sync, node a takes it out",
+      ["", "another copy is in sync, then node a takes it out", ""],
+      "there are 3 copies and 2 are wanted; when these are in sync, the node that uses the volume next takes the others out",
+    ],
   );
 });
 

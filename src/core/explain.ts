@@ -60,6 +60,7 @@ function lineOf(volume: MeshStorVolume, p: PartitionRecord, inSync: boolean): Co
 
 function waitsFor(volume: MeshStorVolume, p: PartitionRecord): string {
   const status = volume.status ?? {};
+  const { leavingNodes = [] } = status as VolumeStatus & { leavingNodes?: string[] };
   const who = status.owner ? `node ${status.owner.nodeName}` : "the node that uses the volume next";
   switch (p.state) {
     case "Requested":
@@ -78,7 +79,7 @@ function waitsFor(volume: MeshStorVolume, p: PartitionRecord): string {
       return p.detached || volume.metadata.deletionTimestamp ? `node ${p.nodeID} wipes and frees it` : `${who} takes it out`;
     case "Synced":
     case "Spare":
-      return "";
+      return leavingNodes.includes(p.nodeID) ? `another copy is in sync, then ${who} takes it out` : "";
   }
 }
 

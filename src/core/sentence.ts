@@ -16,15 +16,8 @@ export function sentenceAtRest(volume: MeshStorVolume): string {
   // Why a copy that is wanted has no place stands where the controller wrote it.
   const { placementMessage } = status as VolumeStatus & { placementMessage?: string };
   const told = placementMessage ?? members.find((p) => (p.state === "Faulty" || p.state === "Missing") && p.message)?.message;
-  return (
-    deleting(volume) ??
-    (members.length === 0 ? `the controller places volume ${volume.metadata.name}` : null) ??
-    told ??
-    making(volume, members) ??
-    moving(status) ??
-    degraded(volume, members) ??
-    ""
-  );
+  const placing = members.length === 0 ? `the controller places volume ${volume.metadata.name}` : null;
+  return deleting(volume) ?? placing ?? told ?? making(volume, members) ?? moving(status) ?? degraded(volume, members) ?? leaving(volume, members) ?? "";
 }
 
 /** Members that are not given up. */
@@ -84,9 +77,22 @@ function degraded(volume: MeshStorVolume, members: PartitionRecord[]): string | 
   const of = (state: PartitionRecord["state"]) => members.filter((p) => p.state === state && !recorded.has(p.partitionUUID));
   const [missing, faulty, made] = [of("Missing"), of("Faulty"), of("Requested")];
   if (missing.length > 0) return `degraded: the copy on node ${nodesOf(missing)} is missing; ${who} brings it up to date when it is back`;
-  if (faulty.length > 0) return `degraded: the copy on node ${nodesOf(faulty)} is given up; the controller finds a place for another`;
+  // Copies are placed for a volume in use only: somebody must rebuild them.
+  const place = status.owner ? "the controller finds a place for another" : "when a node uses the volume, the controller finds a place for another";
+  if (faulty.length > 0) return `degraded: the copy on node ${nodesOf(faulty)} is given up; ${place}`;
   if (made.length > 0) return `degraded: node ${nodesOf(made)} makes and zeroes its partition; then ${who} brings it up to date`;
   const joining = members.filter((p) => !recorded.has(p.partitionUUID));
   if (joining.length > 0) return `degraded: the copy on node ${nodesOf(joining)} is not in sync yet; ${who} brings it up to date`;
-  return `degraded: ${active} of ${numberOfCopies * drivesPerCopy} members are in sync; the controller places what is missing`;
+  return `degraded: ${active} of ${numberOfCopies * drivesPerCopy} members are in sync; ${place}`;
+}
+
+/** Nothing is degraded, and a copy has to go. */
+function leaving(volume: MeshStorVolume, members: PartitionRecord[]): string | null {
+  const { owner, leavingNodes = [] } = (volume.status ?? {}) as VolumeStatus & { leavingNodes?: string[] };
+  const who = owner ? `node ${owner.nodeName}` : "the node that uses the volume next";
+  const away = members.filter((p) => leavingNodes.includes(p.nodeID));
+  if (away.length > 0) return `the copy on node ${nodesOf(away)} shall leave; when another one is in sync, ${who} takes it out`;
+  const copies = new Set(members.filter((p) => p.state !== "Faulty").map((p) => p.nodeID)).size;
+  const { numberOfCopies } = volume.spec;
+  return copies > numberOfCopies ? `there are ${copies} copies and ${numberOfCopies} are wanted; when these are in sync, ${who} takes the others out` : null;
 }
