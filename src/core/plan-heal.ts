@@ -59,7 +59,8 @@ function healMirror(view: VolumeView, mirror: MirrorView, input: PlanInput): Pla
     return act(
       ...preference.map((m): Action => ({ kind: "SetWriteMostly", device: array.device, window: m.window!.device, writeMostly: !m.local, why: "reads go to the local member" })),
     );
-  if (array.syncAction !== "idle") return wait(`mirror ${mirror.index} resyncs`);
+  // "frozen": a join died half-way; the next one lets the array go on.
+  if (array.syncAction !== "idle" && array.syncAction !== "frozen") return wait(`mirror ${mirror.index} resyncs`);
   const spare = mirror.members.find((m) => m.inArray?.flags.includes("spare"));
   const active = array.members.filter((m) => !m.flags.includes("faulty")).length;
   // The process that added it ended before it made the slot.

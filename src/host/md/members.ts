@@ -6,6 +6,7 @@ import { assertWindow, node } from "../block.ts";
 import { runOk } from "../exec.ts";
 import { poll } from "../files.ts";
 import { setMemberWriteMostly } from "./assemble.ts";
+import { clearResyncStart } from "./resync-start.ts";
 import { readMember } from "./sysfs.ts";
 import { mdadm } from "./tool.ts";
 import { checkMember, checkSectors, runningArray } from "./verify.ts";
@@ -62,6 +63,8 @@ export async function addMember(action: Action<"AddMember">): Promise<void> {
   const before = await runningArray(device);
   if (!before.members.some((m) => m.device === window)) {
     await checkSectors(device, [window]);
+    // A bitmap re-add that was given up has left its bits (resync-start.ts).
+    await clearResyncStart(device);
     await wipeMetadata(window);
     await mdadm(["--manage", node(device), ...(action.local ? [] : ["--write-mostly"]), "--add", node(window)], { lane: device });
   }

@@ -9,6 +9,7 @@ import { assertWindow, node } from "../block.ts";
 import { missingFrom, setBitsTexts, union } from "./bitmap.ts";
 import { setMemberWriteMostly } from "./assemble.ts";
 import { readMetadata } from "./raw.ts";
+import { clearResyncStart } from "./resync-start.ts";
 import { reAddDoubt } from "./readd-rules.ts";
 import { writeMd } from "./sysfs.ts";
 import { mdadm } from "./tool.ts";
@@ -36,6 +37,7 @@ export async function reAddMember(action: ReAdd): Promise<void> {
   const after = await readMetadata(survivorWindow);
   const missing = missingFrom(after.dirty, wanted);
   if (missing.length > 0) throw doubt(`${missing.length} of ${wanted.length} chunks are not set on the survivor's disk (Z18)`);
+  await clearResyncStart(device);
   await takeIn(action, doubt);
 }
 

@@ -1,7 +1,10 @@
 /** Drives that hang, answer with errors, or are pulled out: the provider's, and the owner's own. */
 import { driveFaults } from "../../../lab/guest/drives.ts";
+import { sleep } from "../../../lab/world/wait.ts";
 import { driveOf } from "../drive-of.ts";
 import type { Fault } from "../fault.ts";
+
+const OWN_HANG_MS = 20_000;
 
 type Where = "other" | "home";
 
@@ -26,7 +29,23 @@ export const DRIVE: readonly Fault[] = [
   driveFault("other", "hang", "takes requests and answers none"),
   driveFault("other", "fail", "answers every request with an error"),
   driveFault("other", "failWrites", "answers every write with an error"),
-  driveFault("home", "hang", "takes requests and answers none"),
+  {
+    name: "owner-drive-hangs",
+    title: "The owner's own drive takes requests and answers none for a while: writes are held, as by any drive, and go on.",
+    // A drive behind PCI is reset by its kernel after nvme_core.io_timeout; that of a process guest never is.
+    only: "process",
+    run: async (stage) => {
+      const [node, guest] = [stage.home, stage.guest(stage.home)];
+      const drive = await driveOf(stage, node);
+      stage.begin(`drive ${drive} of ${node} takes requests and answers none`);
+      await driveFaults.hang(guest, drive);
+      const held = await stage.untilHeld();
+      stage.engaged(`no record was acknowledged behind ${held}`);
+      await sleep(OWN_HANG_MS);
+      await driveFaults.heal(guest, drive);
+      await stage.progress(50, 90);
+    },
+  },
   driveFault("home", "fail", "answers every request with an error"),
   {
     name: "provider-drive-pulled",
