@@ -41,7 +41,7 @@ function overdue(p: PartitionRecord, input: HealingInput): string | null {
       if ((p.failedJoins ?? 0) >= limits.maxFailedJoins) return `was lost ${p.failedJoins} times while it was rebuilt`;
       return changedMs >= timeoutMs && since(sight.sinceMs, seenMs) ? `is missing for more than ${timeoutMs / 1000} s` : null;
     case "Created":
-      return since(sight.unreadyMs, seenMs) || since(sight.idleMs, timeoutMs) ? "is made and does not join" : null;
+      return since(sight.unreadyMs, seenMs) || since(sight.idleMs, Math.max(timeoutMs, limits.neverJoinedMs)) ? "is made and does not join" : null;
     case "Requested":
       return since(sight.unreadyMs, seenMs) ? "was never made: its node has no fresh heartbeat" : null;
     case "Faulty":
