@@ -22,7 +22,8 @@ export function giveUp(status: VolumeStatus, input: HealingInput): GivenUp {
     why.push(`${p.partitionUUID} on node ${p.nodeID} ${reason}`);
     // Never made, so never exported and in no array: nobody but its own node can touch it.
     if (p.state === "Requested" || p.unmade) return { ...rest, state: "Deleting" as const, detached: true, updatedAt: input.now };
-    return { ...rest, state: "Faulty" as const, updatedAt: input.now };
+    // One that never joined was never whole: nobody shall believe it later (core/override.ts).
+    return { ...rest, ...(p.state === "Created" && { half: true }), state: "Faulty" as const, updatedAt: input.now };
   });
   return { partitions, why };
 }
