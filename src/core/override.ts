@@ -46,7 +46,7 @@ export function overrideOutlook(volume: MeshStorVolume, request: Pick<OverrideRe
 
 /** Only a member that was in R once, and is named so by the record, was ever whole. */
 function wasWhole(p: PartitionRecord): boolean {
-  return p.outSince !== undefined || p.state === "Synced" || p.state === "Missing";
+  return p.outSince !== undefined || p.state === "Synced" || p.state === "Missing" || (p.state === "Faulty" && p.unmade !== true);
 }
 
 /**
@@ -60,9 +60,8 @@ export function recordOverride(volume: MeshStorVolume, request: OverrideRequest)
   if (!mirror || !outlook) return refuse(`partition ${request.chosen} is not a member of mirror ${request.mirror}`);
   if (mirror.inSync.includes(request.chosen)) return refuse(`partition ${request.chosen} is recorded in sync: no override is needed`);
   const chosen = findPartition(status, request.chosen)!;
-  // Given up after its time-out, a copy is as good as it was when it went missing; one that was never made has no claim.
-  const none = chosen.state === "Faulty" && chosen.outSince === undefined;
-  if (none || ["Requested", "Created", "Replacing", "Deleting"].includes(chosen.state)) return refuse(`partition ${request.chosen} is in state ${chosen.state}: it holds no copy`);
+  if (["Requested", "Created", "Replacing", "Deleting"].includes(chosen.state) || chosen.unmade)
+    return refuse(`partition ${request.chosen} is in state ${chosen.state}: it holds no copy`);
   if (!outlook.consistent && !request.evenHalfSynced) return refuse(`partition ${request.chosen} is half-synced`);
   if (status.owner && !request.ownerIsOff) return refuse(`node ${status.owner.nodeName} owns the volume: it must be off for good`);
   const givenUp = outlook.givenUp.map((m) => m.partitionUUID);
@@ -88,6 +87,6 @@ function formerOf(status: VolumeStatus, at: string): { former?: FormerOwner[] } 
 function believed(p: PartitionRecord, chosen: string, givenUp: readonly string[], now: string): PartitionRecord {
   const { outSince: _claim, ...rest } = p;
   if (p.partitionUUID !== chosen) return givenUp.includes(p.partitionUUID) ? { ...rest, state: "Missing", updatedAt: now } : rest;
-  const { half: _half, ...whole } = rest;
+  const { half: _half, failedJoins: _failed, message: _message, ...whole } = rest;
   return { ...whole, state: "Synced", updatedAt: now };
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { VolumeStatus } from "../api/volume.ts";
+import type { PartitionState, VolumeStatus } from "../api/volume.ts";
 import type { HostSnapshot, Mirror } from "./observed.ts";
 import type { Summary } from "./summary.ts";
 import { summarise, summariseAtRest, withSummary } from "./summary.ts";
@@ -71,6 +71,23 @@ test("a copy made in another's stead: `Replacing recovering`, the one given up c
   const none = { mirrors: [mirror(["a"])], partitions: partitions.slice(0, 2), placementMessage: "No replacement node available: none" };
   const s = summaryOf(none, hostOf([{ a: S }]));
   assert.deepEqual([wide(s), s.message], ["Synced degraded 2 1 1 0", "No replacement node available: none"]);
+});
+
+test("what a lacking copy waits for, and who does it", () => {
+  const said = (...states: PartitionState[]) => {
+    const partitions = [partition("a"), ...states.map((state, i) => partition("bc"[i]!, { state }))];
+    return summaryOf({ mirrors: [mirror(["a"])], partitions }, hostOf([{ a: S }])).message;
+  };
+  assert.deepEqual(
+    [said("Faulty"), said("Faulty", "Requested"), said("Faulty", "Created"), said("Faulty", "Syncing"), said()],
+    [
+      "degraded: the copy on node b is given up; the controller places another, or it comes back before that",
+      "node c makes and zeroes a copy that is lacking",
+      "node a takes in the copy that node c has made",
+      "the copy on node c is brought up to date",
+      "1 of 2 members are in sync",
+    ],
+  );
 });
 
 test("striped: counters are members, ready is copies that are whole; progress is weighted over the mirrors that resync", () => {

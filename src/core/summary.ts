@@ -1,5 +1,5 @@
 /** What people read in `kubectl get msvol`: phase, MD state, counters, one sentence. Pure. */
-import type { MeshStorVolume, Phase, VolumeStatus } from "../api/volume.ts";
+import type { MeshStorVolume, PartitionState, Phase, VolumeStatus } from "../api/volume.ts";
 import type { Mirror } from "./observed.ts";
 import type { Sample } from "./time-left.ts";
 import type { MirrorView, VolumeView } from "./view.ts";
@@ -102,10 +102,14 @@ function syncProgress(mirrors: MirrorView[]): number | null {
 function sentence(view: VolumeView, active: number, wanted: number): string {
   if (view.status.placementMessage !== undefined) return view.status.placementMessage;
   if (active >= wanted) return "";
-  const missing = [...new Set(view.members.filter((m) => m.record.state === "Missing").map((m) => m.record.nodeID))].join(", ");
+  const nodes = (...states: PartitionState[]) => [...new Set(view.members.filter((m) => states.includes(m.record.state)).map((m) => m.record.nodeID))].join(", ");
+  const [missing, syncing, requested, created, given] = [nodes("Missing"), nodes("Syncing"), nodes("Requested"), nodes("Created", "Spare"), nodes("Faulty")];
   if (missing) return `degraded: the copy on node ${missing} is missing; it is brought up to date when the node is back`;
-  const syncing = [...new Set(view.members.filter((m) => m.record.state === "Syncing").map((m) => m.record.nodeID))].join(", ");
-  return syncing ? `the copy on node ${syncing} is brought up to date` : `${active} of ${wanted} members are in sync`;
+  if (syncing) return `the copy on node ${syncing} is brought up to date`;
+  if (requested) return `node ${requested} makes and zeroes a copy that is lacking`;
+  if (created) return `node ${view.status.owner?.nodeName} takes in the copy that node ${created} has made`;
+  if (given) return `degraded: the copy on node ${given} is given up; the controller places another, or it comes back before that`;
+  return `${active} of ${wanted} members are in sync`;
 }
 
 /** What resyncs now, for the estimate of the time left. */

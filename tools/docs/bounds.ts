@@ -52,6 +52,7 @@ const limit = (name: keyof typeof HEALING_LIMITS, say: (n: number) => string = S
 const REPLACEMENT: string[][] = [
   ["A member is missing, and is given up", "`memberMissingTimeout` of the volume", "by the record's time stamp"],
   ["… and the controller has seen it missing for", limit("seenMissingMs", s), "`seenMissing`: on its monotonic clock; the time-out if that is shorter"],
+  ["A member is made and does not join, although its node is there", limit("neverJoinedMs", s), "`neverJoined`: the volume's time-out if that is longer"],
   ["Given up, and its node and drive are there again: it may return for", limit("returnGraceMs", s), "`returnGrace`"],
   ["A rebuild into a member begins and is lost, until it is given up", limit("maxFailedJoins"), "`maxFailedJoins`"],
   ["Share of nodes away above which nothing is replaced", limit("maxNodesAway", (n) => `${Math.round(100 * n)} %`), "`maxNodesAway`: one of three may be away"],

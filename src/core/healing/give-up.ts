@@ -22,7 +22,8 @@ export function giveUp(status: VolumeStatus, input: HealingInput): GivenUp {
     why.push(`${p.partitionUUID} on node ${p.nodeID} ${reason}`);
     // Never made, so never exported and in no array: nobody but its own node can touch it.
     if (p.state === "Requested" || p.unmade) return { ...rest, state: "Deleting" as const, detached: true, updatedAt: input.now };
-    return { ...rest, state: "Faulty" as const, updatedAt: input.now };
+    // One that never joined was never whole: nobody shall believe it later (core/override.ts).
+    return { ...rest, ...(p.state === "Created" && { half: true }), state: "Faulty" as const, updatedAt: input.now };
   });
   return { partitions, why };
 }
@@ -41,7 +42,7 @@ function overdue(p: PartitionRecord, input: HealingInput): string | null {
       if ((p.failedJoins ?? 0) >= limits.maxFailedJoins) return `was lost ${p.failedJoins} times while it was rebuilt`;
       return changedMs >= timeoutMs && since(sight.sinceMs, seenMs) ? `is missing for more than ${timeoutMs / 1000} s` : null;
     case "Created":
-      return since(sight.unreadyMs, seenMs) || since(sight.idleMs, timeoutMs) ? "is made and does not join" : null;
+      return since(sight.unreadyMs, seenMs) || since(sight.idleMs, Math.max(timeoutMs, limits.neverJoinedMs)) ? "is made and does not join" : null;
     case "Requested":
       return since(sight.unreadyMs, seenMs) ? "was never made: its node has no fresh heartbeat" : null;
     case "Faulty":

@@ -11,6 +11,8 @@ export interface HealingLimits {
   maxFailedJoins: number;
   /** The controller itself, by its monotonic clock, has seen a member missing for at least this long (or the time-out, if that is shorter). */
   seenMissingMs: number;
+  /** A member that is made and does not join for so long, or for the volume's time-out if that is longer, is given up, though its node is there. */
+  neverJoinedMs: number;
   /** A member that was given up, whose node and drive are there again, has this long to come back before it is replaced. */
   returnGraceMs: number;
 }
@@ -20,6 +22,7 @@ export const HEALING_LIMITS: Readonly<Record<keyof HealingLimits, { default: num
   maxRebuildsPerNode: { default: 2, min: 1 },
   maxFailedJoins: { default: 3, min: 1 },
   seenMissingMs: { default: 60_000, min: 10_000 },
+  neverJoinedMs: { default: 900_000, min: 60_000 },
   returnGraceMs: { default: 60_000, min: 10_000 },
 };
 

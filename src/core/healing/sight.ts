@@ -25,21 +25,36 @@ export function afterSight(before: Sights, volume: MeshStorVolume, cluster: Clus
   const mirrors = new Set(owner ? partitions.map((p) => p.mirror) : []);
   for (const p of partitions) if (p.state === "Syncing") mirrors.delete(p.mirror);
   return Object.fromEntries(
-    partitions.map((p) => [p.partitionUUID, look(before[p.partitionUUID], p, `${p.state} ${p.updatedAt} ${epoch}`, mirrors.has(p.mirror), cluster, nowMs)]),
+    partitions.map((p) => {
+      const mark = `${p.state} ${p.updatedAt} ${epoch}`;
+      return [
+        p.partitionUUID,
+        look(before[p.partitionUUID], nowMs, {
+          mark,
+          ready: isReady(cluster, p),
+          back: isReady(cluster, p) && isDriveUsable(cluster, p),
+          idle: p.state === "Created" && mirrors.has(p.mirror),
+        }),
+      ];
+    }),
   );
 }
 
-function look(before: Sight | undefined, p: PartitionRecord, mark: string, idle: boolean, cluster: Cluster, nowMs: number): Sight {
-  const same = before?.mark === mark;
-  const ready = cluster.nodes.some((n) => n.name === p.nodeID && n.ready);
+/** What is so now of one partition, with what was so before. */
+function look(before: Sight | undefined, nowMs: number, now: { mark: string; ready: boolean; back: boolean; idle: boolean }): Sight {
+  const same = before?.mark === now.mark;
   const since = (holds: boolean, last: number | null | undefined) => (holds ? (last ?? nowMs) : null);
   return {
-    mark,
+    mark: now.mark,
     sinceMs: same ? before.sinceMs : nowMs,
-    unreadyMs: since(!ready, before?.unreadyMs),
-    backMs: since(ready && isDriveUsable(cluster, p), before?.backMs),
-    idleMs: since(p.state === "Created" && idle, same ? before.idleMs : null),
+    unreadyMs: since(!now.ready, before?.unreadyMs),
+    backMs: since(now.back, before?.backMs),
+    idleMs: since(now.idle, same ? before.idleMs : null),
   };
+}
+
+function isReady({ nodes }: Cluster, p: PartitionRecord): boolean {
+  return nodes.some((n) => n.name === p.nodeID && n.ready);
 }
 
 /** The drive of a partition is there and used. */

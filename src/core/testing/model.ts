@@ -214,7 +214,8 @@ export function pullDrive(w: World, n: NodeState, index: number): void {
 /** Publishing and unpublishing go beside the loop (agent/csi-port.ts). */
 export function togglePublish(w: World, n: NodeState): void {
   const v = latest(w);
-  if (!n.up || n.agentDown || n.kubeletDead || !n.mounts.some((m) => m.target === STAGING)) return;
+  // What is published is unpublished also where the volume was unstaged by force below it.
+  if (!n.up || n.agentDown || n.kubeletDead || !n.mounts.some((m) => m.target === STAGING || m.published)) return;
   const targetPath = "/pod";
   const { mounts } = snapshotOf(n, { name: VOLUME_NAME, uid: VOLUME_UID }, clockOf(w, n));
   const there = mounts.some((m) => m.target === targetPath);
