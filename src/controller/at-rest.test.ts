@@ -29,6 +29,6 @@ test("at rest: summary, sentence and conditions in one status, written once; an 
       { type: "Redundant", status: "False", reason: "CopyMissing", message, lastTransitionTime: NOW },
     ],
   });
-  assert.equal(toldAtRest(volume(told!), { ...clock, wallMs: () => Date.parse(NOW) + 60_000 }), null);
+  assert.equal(toldAtRest(volume(told), { ...clock, wallMs: () => Date.parse(NOW) + 60_000 }), null);
   assert.equal(toldAtRest(volume({ ...left, owner: ownerOf("a") }), clock), null);
 });
