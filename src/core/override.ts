@@ -60,9 +60,8 @@ export function recordOverride(volume: MeshStorVolume, request: OverrideRequest)
   if (!mirror || !outlook) return refuse(`partition ${request.chosen} is not a member of mirror ${request.mirror}`);
   if (mirror.inSync.includes(request.chosen)) return refuse(`partition ${request.chosen} is recorded in sync: no override is needed`);
   const chosen = findPartition(status, request.chosen)!;
-  // Given up after its time-out, a copy is as good as it was when it went missing; one that was never made has no claim.
-  const none = chosen.state === "Faulty" && chosen.outSince === undefined;
-  if (none || ["Requested", "Created", "Replacing", "Deleting"].includes(chosen.state)) return refuse(`partition ${request.chosen} is in state ${chosen.state}: it holds no copy`);
+  if (["Requested", "Created", "Faulty", "Replacing", "Deleting"].includes(chosen.state))
+    return refuse(`partition ${request.chosen} is in state ${chosen.state}: it holds no copy`);
   if (!outlook.consistent && !request.evenHalfSynced) return refuse(`partition ${request.chosen} is half-synced`);
   if (status.owner && !request.ownerIsOff) return refuse(`node ${status.owner.nodeName} owns the volume: it must be off for good`);
   const givenUp = outlook.givenUp.map((m) => m.partitionUUID);
