@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { MeshStorVolume, VolumeStatus } from "../api/volume.ts";
-import type { MeshStorError } from "../base/errors.ts";
+import { MeshStorError } from "../base/errors.ts";
 import type { HostSnapshot, Mirror, VolumeDevice } from "../core/observed.ts";
 import { arrayUUID, emptyHost, identity, mirror, none, NOW, ownerOf, part, partition, VOLUME_UID, volume } from "../core/testing/builders.ts";
 import { viewVolume } from "../core/view.ts";
@@ -70,6 +70,17 @@ test("summary, conditions and message in one write, with one sentence; the same 
       ["Redundant", "False", "CopyMissing", status?.message],
     ],
   );
+});
+
+test("what a tool said comes after what is waited for; another error says it itself", async () => {
+  const { look, stored } = reporting(owned);
+  const degraded = "degraded: the copy on node b is missing; it is brought up to date when the node is back";
+  await look(hostOf(["a"]), { error: new MeshStorError("CommandFailed", "'nvme connect' failed with exit code 1") });
+  assert.equal(stored().status?.message, `${degraded} (tried again: 'nvme connect' failed with exit code 1)`);
+  await look(hostOf(["a"]), { error: new MeshStorError("Unsafe", "it could not be proven") });
+  assert.equal(stored().status?.message, "it could not be proven");
+  await look(hostOf(["a"]));
+  assert.equal(stored().status?.message, degraded);
 });
 
 test("I/O that stands still is said once, and once that it flows again", async () => {

@@ -54,9 +54,12 @@ export class Reporter {
     const { view } = result;
     this.#tellRefusal(result);
     if (!view?.mine || !view.status.owner) return void this.#still.delete(reconciler.name);
-    const trouble = result.error ? [result.error.message] : [];
-    const seen = summarise(view, [...trouble, ...result.plan.waits.filter((w) => !/resyncs$|begins to rebuild/.test(w))]);
-    const said = { ...seen, message: seen.message || sentenceAtRest({ ...view.volume, status: { ...view.status, ...seen } }) };
+    const seen = summarise(
+      view,
+      result.plan.waits.filter((w) => !/resyncs$|begins to rebuild/.test(w)),
+    );
+    const sentence = seen.message || sentenceAtRest({ ...view.volume, status: { ...view.status, ...seen } });
+    const said = { ...seen, message: withTrouble(sentence, result.error) };
     const summary = this.#withTimeLeft(view, said);
     const flow = flowOf(view);
     this.#tellFlow(view, flow, said.message);
@@ -109,4 +112,11 @@ export class Reporter {
     const { code, message } = plan.refusal;
     this.#deps.events.tellError(referenceTo(view.volume), "Stage", new MeshStorError(code, message));
   }
+}
+
+/** What a tool of the host said comes after what is waited for; everything else that went wrong says that itself. */
+function withTrouble(sentence: string, error: MeshStorError | null): string {
+  if (error === null) return sentence;
+  const fromTool = error.code === "CommandFailed" || error.code === "CommandTimedOut";
+  return fromTool && sentence !== "" ? `${sentence} (tried again: ${error.message})` : error.message;
 }

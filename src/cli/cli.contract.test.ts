@@ -12,11 +12,13 @@ import { applyYaml, ensureNode } from "../../lab/control-plane/objects.ts";
 import { buildCrds } from "../api/crd.ts";
 import { NAMESPACE, nodeLeaseName } from "../api/names.ts";
 import type { PartitionRecord, VolumeStatus } from "../api/volume.ts";
-import { ERRORS } from "../base/errors.ts";
+import { ERRORS, MeshStorError } from "../base/errors.ts";
 import { createKubeClient, type KubeClient } from "../kube/client.ts";
 import { loadKubeConfig } from "../kube/config.ts";
 import { EVENTS, LEASES, NODES, VOLUMES } from "../kube/resources.ts";
 import { updateStatus } from "../kube/update.ts";
+import type { Context } from "./context.ts";
+import { overrideCommand } from "./override.ts";
 import { FakeWorld, makeVolume, member, told, uuidOf } from "./testing/fake-world.ts";
 
 const ROOT = resolve(import.meta.dirname, "../..");
@@ -258,6 +260,32 @@ test("override: nothing without the name, without the owner being off, or from a
   }
   assert.equal((await kube.get(VOLUMES, "doomed")).metadata.resourceVersion, before);
   assert.deepEqual(await eventsOf("doomed"), []);
+});
+
+test("override, asked at a terminal: another name typed, or another record when the answer comes, and nothing is written", async () => {
+  const asked: string[] = [];
+  const told: string[] = [];
+  const answering = (answer: () => Promise<string>): Context => ({
+    client: kube,
+    terminal: { out: (text) => void told.push(text), err: () => {}, isTerminal: true, columns: 80, ask: (question) => (asked.push(question), answer()) },
+    now: () => Date.now(),
+  });
+  const command = (answer: () => Promise<string>) => overrideCommand(answering(answer), "doomed", { copy: "n3", ownerIsOff: true });
+  const failed = (code: string, words: RegExp) => (error: unknown) => error instanceof MeshStorError && error.code === code && words.test(error.message);
+  await assert.rejects(
+    command(async () => "another"),
+    failed("NotConfirmed", /"another" is not the volume's name doomed/),
+  );
+  assert.deepEqual([asked, told.some((text) => text.startsWith("volume doomed, mirror 0: every write since"))], [["Type the volume's name to go on: "], true]);
+  // Another node has taken the volume meanwhile: nobody vouched for that one.
+  const taken = async () => {
+    await updateStatus(kube, "doomed", (v) => ({ ...v.status, epoch: v.status!.epoch! + 1, owner: { ...v.status!.owner!, nodeName: "n4", nodeUID: "uid-n4" } }));
+    return "doomed";
+  };
+  await assert.rejects(command(taken), failed("Unsafe", /the record has changed since you were shown what it would mean: look again/));
+  const { status } = await kube.get(VOLUMES, "doomed");
+  assert.deepEqual([status?.overrides, status?.owner?.nodeName, await eventsOf("doomed")], [undefined, "n4", []]);
+  await loseGoodCopy("doomed");
 });
 
 test("override: says what is lost, writes it over a change that was made meanwhile, keeps who decided, and an event says it", async () => {

@@ -1,4 +1,5 @@
-/** What people read of a volume that no node has assembled: written by the controller, the owner writes all else. Pure. */
+/** What people read of a volume that no node has assembled: written by the controller, the owner writes all else. Nothing here does I/O. */
+import { isDeepStrictEqual } from "node:util";
 import type { MeshStorVolume, VolumeStatus } from "../api/volume.ts";
 import { withConditions } from "../core/conditions.ts";
 import { sentenceAtRest } from "../core/sentence.ts";
@@ -14,12 +15,14 @@ export function summarisedAtRest(volume: MeshStorVolume): VolumeStatus | null {
   return withSummary(status, { ...summariseAtRest(volume), message: sentenceOf(volume) }) ?? null;
 }
 
-/** The same with the conditions, as people are told; null if nothing changes. */
+/** The same with the conditions, as people are told, and with the record's own sentence where there is no other; null if nothing changes. */
 export function toldAtRest(volume: MeshStorVolume, clock: HeartbeatClock): VolumeStatus | null {
   const status = volume.status ?? {};
   if (status.owner) return null;
-  const next = withConditions(volume, summarisedAtRest(volume) ?? status, isoNow(clock));
-  return next === status ? null : next;
+  const summarised = summarisedAtRest(volume) ?? status;
+  const message = summarised.message || sentenceAtRest({ ...volume, status: summarised });
+  const next = withConditions(volume, { ...summarised, message }, isoNow(clock));
+  return isDeepStrictEqual(next, status) ? null : next;
 }
 
 /** `status` as the volume's, summarised. */
@@ -35,7 +38,7 @@ function sentenceOf(volume: MeshStorVolume): string {
   const progress = progressOf(volume);
   // Why an unplaced volume finds no place is written by who looked for one.
   if (progress.kind === "unplaced") return volume.status?.message ?? "";
-  return progress.kind === "ready" ? wishOf(volume) || sentenceAtRest(volume) : progress.sentence;
+  return progress.kind === "ready" ? wishOf(volume) : progress.sentence;
 }
 
 /** What waits for an owner: nobody else can rebuild a copy, or take one out of use. */

@@ -47,10 +47,13 @@ async function loseAndReturn(fault: () => Promise<void>, heal: () => Promise<voi
     { ready: degraded.status!.ready, down: degraded.status!.downDevices, active: degraded.status!.activeDevices, R: recorded(degraded).map((p) => p.nodeID) },
     { ready: "1/2", down: 1, active: 1, R: [home] },
   );
-  assert.deepEqual(verdicts(degraded), ["Ready True InUse", "Redundant False CopyMissing"]);
-  const { sentence } = explain(degraded);
+  const told = await world.untilVolume(id, "says what it waits for", 30, (v) => {
+    const said = [...verdicts(v), `${v.status?.message}`].join(", ");
+    return said.startsWith("Ready True InUse, Redundant False CopyMissing, degraded: ") || said;
+  });
+  const { sentence } = explain(told);
   assert.match(sentence, new RegExp(`^degraded: .*node ${provider}`));
-  assert.deepEqual(new Set([degraded.status!.message, ...degraded.status!.conditions!.map((c) => c.message)]), new Set([sentence]));
+  assert.deepEqual(new Set([told.status!.message, ...told.status!.conditions!.map((c) => c.message)]), new Set([sentence]));
   assert.equal((await arrays(world.lab.guest(home)))[0]!.members.filter((m) => m.flags.includes("in_sync")).length, 1);
   await heal();
   await untilHealthy(world, id, 90);
