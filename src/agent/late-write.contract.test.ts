@@ -137,7 +137,13 @@ test("a write without a change does not move the resource version: a late write 
 
 test("a loss raises the generation, also of a member that is not in R: the late write is refused (Z2)", async () => {
   const { network, before: seen } = await lateAdding("raised");
-  const out = await writeRecord(client, "raised", seen.metadata.uid!, { kind: "RecordOut", members: [{ partitionUUID: b, mirror: 0, attach: null }], reason: "lost" }, context("a", 3));
+  const out = await writeRecord(
+    client,
+    "raised",
+    seen.metadata.uid!,
+    { kind: "RecordOut", members: [{ partitionUUID: b, mirror: 0, attach: null }], reason: "lost" },
+    context("a", 3),
+  );
   assert.notEqual(out.metadata.resourceVersion, seen.metadata.resourceVersion);
   await delivered(network);
   const after = await client.get(VOLUMES, "raised");
