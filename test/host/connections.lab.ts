@@ -11,6 +11,7 @@ import type { Guest } from "../../lab/guest/guest.ts";
 import { inOrder } from "../in-order.ts";
 import {
   connect,
+  connectCommand,
   exportDevice,
   finished,
   kernelName,
@@ -150,6 +151,29 @@ test("5: a disconnect while the controller is live but the network is gone, also
   await withdrawn(names);
   assert.deepEqual(states.flat(), ["live", "live", "live", "live"], "engaged: still live when the disconnect began");
   assert.deepEqual(left.flat(), ["gone", "gone", "gone", "gone"]);
+});
+
+test("5: a connect to a provider that has just gone keeps every other connect of its host waiting, for the kernel makes one at a time", async (t) => {
+  const [owner, other] = owners;
+  const elsewhere = lab.net.addresses(other.name).ipv4;
+  await slice(other, "o0", 0);
+  await exportDevice(other, elsewhere, "elsewhere", "/dev/mapper/o0");
+  await exportDevice(provider, address, "gone", "/dev/mapper/e0");
+  await lab.net.cut("n1", "n2");
+  const vain = await start(owner, `${connectCommand(address, "gone")} 2>/dev/null`);
+  await sleep(500);
+  const second = await start(owner, connectCommand(elsewhere, "elsewhere"));
+  const ends = [await finished("the connect to nobody", vain, 150_000), await finished("the other connect", second, 150_000)];
+  t.diagnostic(
+    `the connect to a provider that is cut off: ${ends[0]!.ms} ms, code ${ends[0]!.code}; another one, begun meanwhile to a node in reach: ${ends[1]!.ms} ms, code ${ends[1]!.code}`,
+  );
+  await owner.sh(`nvme disconnect --nqn=${nqnOf("elsewhere")}`);
+  await healed();
+  await other.sh(withdrawScript("elsewhere"));
+  await finished("withdraw", await start(provider, withdrawScript("gone")), 30_000);
+  assert.ok(ends[0]!.code !== 0, "engaged: nobody answered");
+  assert.equal(ends[1]!.code, 0);
+  assert.ok(ends[1]!.ms > ends[0]!.ms - 1_500, "it waited for the first one to end");
 });
 
 test("5: a disconnect while the provider answers but its drive hangs; what the write hears", async (t) => {
