@@ -54,10 +54,13 @@ export interface Path {
   device: string;
 }
 
+/** The command that connects as the product does. */
+export const connectCommand = (address: string, name: string): string => connectArguments({ nqn: nqnOf(name), address, port: 4420 }, UID, 1).join(" ");
+
 /** Connects as the product does. */
 export async function connect(guest: Guest, address: string, name: string): Promise<Path> {
-  const argv = connectArguments({ nqn: nqnOf(name), address, port: 4420 }, UID, 1);
-  await guest.exec(argv);
+  // After a long cut the address has to be found again.
+  await guest.sh(`for i in $(seq 20); do ${connectCommand(address, name)} && exit 0; sleep 0.3; done; exit 1`);
   const found = await guest.sh(`for i in $(seq 100); do
   for c in /sys/class/nvme/*; do
     [ "$(cat $c/subsysnqn)" = ${nqnOf(name)} ] || continue
