@@ -14,6 +14,7 @@ const LATE: ReadonlySet<string> = new Set([
   "bare-re-add",
   "clean-stop-claimed",
   "all-start-unclean",
+  "another-boot-adopted",
 ]);
 
 test("planted faults are found within thirty seeds that the unchanged code passes", () => {
