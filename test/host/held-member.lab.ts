@@ -300,7 +300,7 @@ for (const membership of MEMBERSHIP) {
   });
 }
 
-test("10: the local drive hangs: failing its member lets new reads go elsewhere at once; what is in the drive, and with it the volume's writes, waits for the drive (Z21)", async (t) => {
+test("10: the local drive hangs: failing its member does not wait for it; what is in the drive, and with it the volume's writes, does (Z21)", async (t) => {
   const remote = await attach("r1");
   await makeMirror(owner, ["mapper/local"], [remote.path.device]);
   const local = await kernelName(owner, "mapper/local");
@@ -310,17 +310,19 @@ test("10: the local drive hangs: failing its member lets new reads go elsewhere 
   await sleep(1_000);
   assert.deepEqual([await oldRead.within(0), await write.within(0)], [null, null], "engaged: both wait for the drive");
   const byIoctl = await finished("mdadm --fail", await start(owner, fail("mapper/local")), 5_000);
-  const newRead = await finished("a new read", await start(owner, READ), 5_000);
+  const reading = await start(owner, READ);
+  const newRead = await reading.within(5_000);
   const later = [await oldRead.within(3_000), await write.within(0)];
   const flags = await memberState(owner, local);
   await driveFaults.heal(owner, 0);
   const ended = [await finished("the old read", oldRead, 15_000), await finished("the write", write, 15_000)];
   t.diagnostic(
-    `mdadm --fail ${byIoctl.ms} ms (${flags}), a new read ${newRead.ms} ms; 3 s after it the old read ${later[0] === null ? "waits" : "has ended"}, the write ${later[1] === null ? "waits" : "has ended"}; ended with codes ${ended.map((end) => end.code).join(" and ")} once the drive answered`,
+    `mdadm --fail ${byIoctl.ms} ms (${flags}), a new read ${newRead === null ? "waits" : `${newRead.ms} ms`}; 3 s after it the old read ${later[0] === null ? "waits" : "has ended"}, the write ${later[1] === null ? "waits" : "has ended"}; ended with codes ${ended.map((end) => end.code).join(" and ")} once the drive answered`,
   );
+  await finished("the new read", reading, 15_000);
   await owner.sh(`mdadm --manage /dev/${MD} --remove /dev/mapper/local || true`);
   await cleanUp(["mapper/local"], [remote]);
-  assert.deepEqual([byIoctl.code, newRead.code], [0, 0]);
+  assert.equal(byIoctl.code, 0, "the ioctl waits for nobody");
   assert.deepEqual(later, [null, null]);
   assert.deepEqual(
     ended.map((end) => end.code),
