@@ -1,7 +1,7 @@
 /**
  * Copies move on request while a pod writes: one copy off the pod's node, one of two off a node, everything off a node that
  * is emptied; a drained consumer takes its only copy along. Never fewer members in sync than wanted, no record lost.
- * @minutes 20 @byname (not seen to pass yet)
+ * @minutes 20
  */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
