@@ -1,7 +1,7 @@
 /**
  * Copies move on request while a pod writes: one copy off the pod's node, one of two off a node, everything off a node that
  * is emptied; a drained consumer takes its only copy along. Never fewer members in sync than wanted, no record lost.
- * @minutes 20 @byname (not seen to pass yet)
+ * @minutes 20
  */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -97,7 +97,7 @@ test("one of two copies moves off a node: a slot is added, synced, recorded, the
   const id = await createVolume(world, "pvc-two", { preferred: ["n1", "n2"] });
   await world.node("n1").mount(id);
   const speeds = await guest("n1").sh("cat /sys/block/md*/md/sync_speed_min /sys/block/md*/md/sync_speed_max");
-  assert.deepEqual(speeds.trim().split("\n"), ["1000 (local)", "100000000 (local)"], "a rebuild yields, and is not capped");
+  assert.deepEqual([...new Set(speeds.trim().split("\n"))], ["1000 (local)", "100000000 (local)"], "a rebuild yields, and is not capped");
   await move(id, "n1", 2, () => avoid(id, ["n2"]), ["n1", "n3"]);
   assert.deepEqual(
     (await arrays(guest("n1"))).map((a) => [a.raidDisks, a.degraded]),

@@ -55,7 +55,10 @@ export async function removeMember(action: Action<"RemoveMember">): Promise<void
 /**
  * Adds a member to be rebuilt in full: its superblock and bitmap are wiped first, because mdadm --add
  * turns into a re-add where it recognises the member (mdadm(8)), and such a member would be believed
- * (Z18). With `growTo` the array gets a further slot for it (E21).
+ * (Z18). With `growTo` the array gets a further slot for it (E21). The preference for others is set
+ * afterwards: `--write-mostly --add` makes mdadm write the role "faulty" into the new superblock
+ * (mdadm, add_to_super1 knows no such state), and a kernel whose bitmap was never clear, as with an
+ * array that never had all its members, believes that role (Linux md.c, super_1_validate).
  */
 export async function addMember(action: Action<"AddMember">): Promise<void> {
   const { device, window, growTo } = action;
@@ -66,7 +69,7 @@ export async function addMember(action: Action<"AddMember">): Promise<void> {
     // A bitmap re-add that was given up has left its bits (resync-start.ts).
     await clearResyncStart(device);
     await wipeMetadata(window);
-    await mdadm(["--manage", node(device), ...(action.local ? [] : ["--write-mostly"]), "--add", node(window)], { lane: device });
+    await mdadm(["--manage", node(device), "--add", node(window)], { lane: device });
   }
   if (growTo !== null && (await runningArray(device)).raidDisks < growTo) await mdadm(["--grow", node(device), `--raid-devices=${growTo}`], { lane: device });
   const after = await runningArray(device);
