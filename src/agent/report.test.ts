@@ -21,6 +21,8 @@ function hostOf(nodes: string[], suspended = false): HostSnapshot {
     below: node === "a" ? "nvme0n1p1" : "x",
     sizeBytes: 1,
     suspended: false,
+    inflight: 0,
+    completed: 0,
   }));
   const array: Mirror = {
     ...{ device: "md0", arrayUUID: arrayUUID(), arrayState: "active", raidDisks: 2, degraded: 0, syncAction: "idle", syncCompleted: null },

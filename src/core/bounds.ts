@@ -23,6 +23,8 @@ export interface Bounds {
   unstageHeldMs: number;
   /** A member of R that MD failed by itself and that is not recorded out after this: the volume is suspended until it is (I1). */
   residualMs: number;
+  /** A drive of this node that has requests of a volume under way and completes none for longer: it is said (Z21). */
+  silentDriveMs: number;
 }
 
 export const BOUNDS: Readonly<Record<keyof Bounds, { defaultMs: number; minMs: number }>> = {
@@ -32,6 +34,7 @@ export const BOUNDS: Readonly<Record<keyof Bounds, { defaultMs: number; minMs: n
   leaseGoneMs: { defaultMs: 40_000, minMs: 40_000 },
   unstageHeldMs: { defaultMs: 30_000, minMs: 0 },
   residualMs: { defaultMs: 1_000, minMs: 0 },
+  silentDriveMs: { defaultMs: 10_000, minMs: 5_000 },
 };
 
 /** Defaults, with what is given in their place; what lies below its minimum is raised to it. */

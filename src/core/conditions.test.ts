@@ -71,7 +71,17 @@ test("written once: the time moves only with the status, the sentence follows, w
 });
 
 test("held: a mirror of which no member of R answers; suspended: by the device itself", () => {
-  const windows = ["a", "b"].map((node) => ({ device: `dm-${node}`, name: "", partitionUUID: part(node), epoch: 1, below: "x", sizeBytes: 1, suspended: false }));
+  const windows = ["a", "b"].map((node) => ({
+    device: `dm-${node}`,
+    name: "",
+    partitionUUID: part(node),
+    epoch: 1,
+    below: "x",
+    sizeBytes: 1,
+    suspended: false,
+    inflight: 0,
+    completed: 0,
+  }));
   const members = ["a", "b"].map((node, slot) => ({ device: `dm-${node}`, partitionUUID: part(node), flags: ["in_sync"], slot }));
   const array = {
     ...{ device: "md0", arrayUUID: arrayUUID(), arrayState: "active", raidDisks: 2, degraded: 0, syncAction: "idle", syncCompleted: null },

@@ -31,7 +31,7 @@ test("only a person's or the cluster's word needs no waiting", () => {
 });
 
 test("bounds: defaults, minimums, and the sum that an owner promises", () => {
-  assert.deepEqual(boundsOf(), { freshGraceMs: 5_000, fenceMarginMs: 3_000, leaseGoneMs: 40_000, unstageHeldMs: 30_000, residualMs: 1_000 });
+  assert.deepEqual(boundsOf(), { freshGraceMs: 5_000, fenceMarginMs: 3_000, leaseGoneMs: 40_000, unstageHeldMs: 30_000, residualMs: 1_000, silentDriveMs: 10_000 });
   assert.deepEqual(boundsOf({ freshGraceMs: 1, leaseGoneMs: 60_000, residualMs: 0 }), { ...boundsOf(), freshGraceMs: 2_000, leaseGoneMs: 60_000, residualMs: 0 });
   assert.equal(promiseOf(boundsOf()), 13_000);
   for (const { defaultMs, minMs } of Object.values(BOUNDS)) assert.ok(defaultMs >= minMs);

@@ -18,6 +18,7 @@ export function afterLook(session: Session, view: VolumeView, atMs: number, live
     stuckMs: since(isStuck(view), seen.stuckMs),
     failedMs: since(view.mine && isSplit(view), seen.failedMs),
     cut: cutSince(view, seen, atMs),
+    silent: silentSince(view, seen, atMs),
   };
   return { ...session, seen: next };
 }
@@ -31,6 +32,22 @@ function provenBefore(view: VolumeView, session: Session, liveAt: LiveAt): numbe
   if (provenMs === null || !view.mine) return provenMs;
   const times = countedMembers(view, session).map((m) => (m.connection ? liveAt(m.connection.controller) : null) ?? Number.NEGATIVE_INFINITY);
   return Math.max(provenMs, Math.min(...times));
+}
+
+/**
+ * Z21: a drive that takes requests and answers none shows nothing else. A request of a connection has a time-out of ours, so
+ * only members on this node's drives are looked at.
+ */
+function silentSince(view: VolumeView, seen: Seen, atMs: number): Seen["silent"] {
+  const waiting = view.members.flatMap((m) =>
+    m.local && m.inArray !== null && m.window !== null && m.window.inflight > 0 ? [{ uuid: m.uuid, completed: m.window.completed }] : [],
+  );
+  return Object.fromEntries(
+    waiting.map(({ uuid, completed }) => {
+      const known = seen.silent[uuid];
+      return [uuid, known?.completed === completed ? known : { completed, sinceMs: atMs }];
+    }),
+  );
 }
 
 /** Suspended, or a member is held: an unmount would not end. */

@@ -75,9 +75,6 @@ export interface Connection {
   /** Block device of the namespace, for example nvme4n1; null while there is none. */
   device: string | null;
   sizeBytes: number;
-  /** Requests in flight, and requests ever completed (sysfs inflight and stat). */
-  inflight: number;
-  completed: number;
 }
 
 /** The window: dm-linear over a member (partition or namespace) that leaves out the label area. */
@@ -92,6 +89,9 @@ export interface Window {
   below: string | null;
   sizeBytes: number;
   suspended: boolean;
+  /** Requests under way, and requests ever completed (sysfs stat). */
+  inflight: number;
+  completed: number;
 }
 
 export interface MirrorMember {

@@ -1,13 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Action } from "./action.ts";
+import { afterLook } from "./look.ts";
 import { EMPTY_SESSION } from "./session.ts";
 import { part, VOLUME_UID } from "./testing/builders.ts";
 import { round, until } from "./testing/liveness.ts";
 import { detectLosses, powerOff, powerOn, pullDrive } from "./testing/model.ts";
-import { doneBy, doneByAll, inUse, nextOf, rest, rounds, stepAll, write } from "./testing/scenes.ts";
+import { doneBy, doneByAll, inputOf, inUse, nextOf, rest, rounds, stepAll, write } from "./testing/scenes.ts";
 import type { World } from "./testing/world.ts";
 import { latest, nodeOf, statusOf } from "./testing/world.ts";
+import { viewVolume } from "./view.ts";
 
 const RELEASE = ["RecordOut", "StampLabel", "FailMember", "Disconnect", "RemoveMember", "CloseWindow"];
 
@@ -250,4 +252,20 @@ test("without the API nothing is released: writes stay held, reads end (I10), an
   assert.deepEqual(doneBy(w, "a", mark), ["SuspendVolume", ...RELEASE.slice(0, 4), "ResumeVolume", ...RELEASE.slice(4)]);
   assert.equal(write(w, a), true);
   assert.ok(latest(w));
+});
+
+test("a drive of this node that takes requests and answers none is named, after its bound and not while it completes any (Z21)", () => {
+  const w = inUse("a", { placement: ["a", "b"] });
+  const a = nodeOf(w, "a");
+  const { volume, host, me } = inputOf(w, a);
+  const window = host.windows.find((x) => x.partitionUUID === part("a"))!;
+  let session = a.agent.session;
+  const waits = (completed: number, ms: number): string[] => {
+    w.nowMs += ms;
+    const seen = { ...host, windows: host.windows.map((x) => (x === window ? { ...x, inflight: 2, completed } : x)) };
+    session = afterLook(session, viewVolume(volume, seen, me), w.nowMs);
+    return nextOf(w, a, { host: seen, session }).waits;
+  };
+  const sentence = "writes wait for drive SERIALa0:1 of node a, which answers no request; they go on when it answers, or when its kernel gives it up";
+  assert.deepEqual([waits(7, 0), waits(8, 9_000), waits(8, 9_000), waits(8, 1_000), waits(9, 1_000)], [[], [], [], [sentence], []]);
 });

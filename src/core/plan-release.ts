@@ -23,6 +23,7 @@ import { isCurrent, isHeld, isLost, throughOf } from "./view.ts";
 export function planRelease(view: VolumeView, input: PlanInput): Plan {
   const waits: string[] = [];
   const leaving = view.mirrors.flatMap((mirror) => leavingOf(mirror, waits));
+  waits.push(...view.members.flatMap((m) => silentDrive(m, input)));
   return { ...(releaseStep(view, leaving, input) ?? NOTHING), waits };
 }
 
@@ -38,6 +39,13 @@ function leavingOf(mirror: MirrorView, waits: string[]): MemberView[] {
   const nodes = [...new Set(last.map((m) => m.record.nodeID))].join(", ");
   if (last.length > 0) waits.push(`writes are held: node ${nodes} holds the last good copy of mirror ${mirror.index} and does not answer`);
   return leaving.filter((m) => !last.includes(m));
+}
+
+/** Z21: its requests come back from its driver or not at all; MD waits for them also when the member is failed. */
+function silentDrive(m: MemberView, input: PlanInput): string[] {
+  const silent = input.session.seen.silent[m.uuid];
+  if (!silent || input.nowMs - silent.sinceMs < input.bounds.silentDriveMs || isFaulty(m)) return [];
+  return [`writes wait for drive ${m.record.drive} of node ${m.record.nodeID}, which answers no request; they go on when it answers, or when its kernel gives it up`];
 }
 
 function isFaulty(m: MemberView): boolean {

@@ -168,9 +168,7 @@ test("not all of R in reach: patience first, then the rest is recorded out; nobo
 test("who starts alone is labelled, and so proven to answer, before the others are recorded out", () => {
   const v = volume({ epoch: 3, owner: ownerOf("c", "Unclean"), mirrors: [mirror(["a", "b"])], partitions: [partition("a", { export: exported("a", 3, 1) }), partition("b")] });
   const nqn = `nqn.2025-12.io.meshstor:${part("a")}:e3:a1`;
-  const connections = [
-    { controller: "nvme4", nqn, partitionUUID: part("a"), epoch: 3, attach: 1, state: "live" as const, device: "nvme4n1", sizeBytes: 1, inflight: 0, completed: 0 },
-  ];
+  const connections = [{ controller: "nvme4", nqn, partitionUUID: part("a"), epoch: 3, attach: 1, state: "live" as const, device: "nvme4n1", sizeBytes: 1 }];
   const next = (stamped: Record<string, string>) =>
     plan(planInput("c", v, { ...emptyHost("c"), connections }, { intent: stage, session: { ...EMPTY_SESSION, claimedEpoch: 3, stamped }, nowMs: LABEL_WAIT_MS })).actions.map(
       (a) => a.kind,

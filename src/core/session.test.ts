@@ -23,7 +23,7 @@ test("a claim, and a release, forget the owner's part and keep the provider's", 
       jobs: ["ZeroPartition:z2"],
     },
     ...{ fullRebuild: ["m"], joinNotBefore: { m: 5 }, joinFailures: { m: 1 }, joining: ["m"], stopClean: true, formatted: true, killed: true, shutDown: true, startAlone: true },
-    seen: { firstMs: 1, provenMs: 2, stuckMs: 3, failedMs: 4, cut: { epoch: 3, sinceMs: { z: 5 } } },
+    seen: { firstMs: 1, provenMs: 2, stuckMs: 3, failedMs: 4, cut: { epoch: 3, sinceMs: { z: 5 } }, silent: { m: { completed: 1, sinceMs: 6 } } },
   };
   const provider = {
     ...EMPTY_SESSION,

@@ -57,9 +57,11 @@ export interface Seen {
   readonly failedMs: number | null;
   /** Epoch of the record, and since when this node's partitions have no export of an older one (I10). */
   readonly cut: { readonly epoch: number; readonly sinceMs: Readonly<Record<string, number>> };
+  /** Members of this node's drives that have requests under way and have completed none, since; with the count of completed ones. */
+  readonly silent: Readonly<Record<string, { readonly completed: number; readonly sinceMs: number }>>;
 }
 
-export const NOTHING_SEEN: Seen = { firstMs: null, provenMs: null, stuckMs: null, failedMs: null, cut: { epoch: 0, sinceMs: {} } };
+export const NOTHING_SEEN: Seen = { firstMs: null, provenMs: null, stuckMs: null, failedMs: null, cut: { epoch: 0, sinceMs: {} }, silent: {} };
 
 export const EMPTY_SESSION: Session = {
   claimedEpoch: null,

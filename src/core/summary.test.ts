@@ -12,7 +12,17 @@ type MemberFlags = Record<string, string[]>;
 /** a's kernel: one array a mirror, with these members and their flags; everything is reached. */
 function hostOf(mirrors: MemberFlags[], change: Partial<Mirror> = {}): HostSnapshot {
   const windows = mirrors.flatMap((members, index) =>
-    Object.keys(members).map((node) => ({ device: `dm-${node}${index}`, name: "", partitionUUID: part(node, index), epoch: 1, below: "x", sizeBytes: 1, suspended: false })),
+    Object.keys(members).map((node) => ({
+      device: `dm-${node}${index}`,
+      name: "",
+      partitionUUID: part(node, index),
+      epoch: 1,
+      below: "x",
+      sizeBytes: 1,
+      suspended: false,
+      inflight: 0,
+      completed: 0,
+    })),
   );
   const arrays = mirrors.map((members, index): Mirror => ({
     ...{ device: `md${index}`, arrayUUID: arrayUUID(index), arrayState: "active", raidDisks: 2, degraded: 0, syncAction: "idle", syncCompleted: null },

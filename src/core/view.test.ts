@@ -7,10 +7,20 @@ import { isCurrent, isLost, runsInEpoch, throughOf, viewVolume } from "./view.ts
 
 const conn = (attach: number, change: Partial<Connection> = {}): Connection => ({
   ...{ controller: `nvme${attach}`, nqn: `nqn-${attach}`, partitionUUID: part("b"), epoch: 2, attach, state: "live", device: `nvme${attach}n1` },
-  ...{ sizeBytes: 1, inflight: 0, completed: 0 },
+  sizeBytes: 1,
   ...change,
 });
-const win = (node: string, below: string | null, epoch = 2) => ({ device: `dm-${node}`, name: "", partitionUUID: part(node), epoch, below, sizeBytes: 1, suspended: false });
+const win = (node: string, below: string | null, epoch = 2) => ({
+  device: `dm-${node}`,
+  name: "",
+  partitionUUID: part(node),
+  epoch,
+  below,
+  sizeBytes: 1,
+  suspended: false,
+  inflight: 0,
+  completed: 0,
+});
 const local = { uuid: part("a"), drive: "d", device: "nvme0n1p1", number: 1, startBytes: 0, sizeBytes: 1, holders: [] };
 const array = (...nodes: string[]) => ({
   ...{ device: "md127", arrayUUID: arrayUUID(), arrayState: "active", raidDisks: 2, degraded: 0, syncAction: "idle", syncCompleted: null, syncSpeedKiB: 0 },

@@ -35,7 +35,17 @@ async function observeOne(device: string, guard: Guard): Promise<{ window?: Wind
     return { volume: { ...common, volumeUID: uuid!.slice(VOLUME_PREFIX.length), below: [...slaves].sort(), suspending, guarded: guardedNQNs(guard, uuid!) } };
   }
   const below = slaves[0] !== undefined && (await present(slaves[0])) ? slaves[0] : null;
-  return { window: { ...common, ...member, below } };
+  return { window: { ...common, ...member, below, ...parseStat((await readAttribute(`${sysBlock(device)}/stat`)) ?? "") } };
+}
+
+/** Requests under way, and ever completed (reads, writes, discards and flushes), of a `stat` line (Documentation/block/stat.rst). */
+export function parseStat(text: string): { inflight: number; completed: number } {
+  const fields = text
+    .trim()
+    .split(/\s+/)
+    .map((word) => Number(word) || 0);
+  const at = (index: number) => fields[index] ?? 0;
+  return { inflight: at(8), completed: at(0) + at(4) + at(11) + at(15) };
 }
 
 /**

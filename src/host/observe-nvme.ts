@@ -19,25 +19,8 @@ async function observeConnection(controller: Controller): Promise<Connection> {
   const path = controller.paths[0];
   const device = path !== undefined && (await present(headOf(path))) ? headOf(path) : null;
   const own = { controller: controller.name, nqn: controller.nqn, ...name, state: controller.state, device };
-  if (path === undefined || device === null) return { ...own, sizeBytes: 0, inflight: 0, completed: 0 };
-  const [size, head, below] = await Promise.all([readAttribute(`${sysBlock(device)}/size`), readCounters(device), readCounters(path)]);
-  // With native multipath held requests wait at the head, running ones are counted at the path as well.
-  return { ...own, sizeBytes: Number(size ?? 0) * 512, inflight: Math.max(head.inflight, below.inflight), completed: Math.max(head.completed, below.completed) };
-}
-
-async function readCounters(device: string): Promise<{ inflight: number; completed: number }> {
-  const [inflight, stat] = await Promise.all([readAttribute(`${sysBlock(device)}/inflight`), readAttribute(`${sysBlock(device)}/stat`)]);
-  return { inflight: sum((inflight ?? "").trim().split(/\s+/)), completed: parseStat(stat ?? "") };
-}
-
-/** Requests ever completed: reads, writes, discards and flushes of a `stat` line (Documentation/block/stat.rst). */
-export function parseStat(text: string): number {
-  const fields = text.trim().split(/\s+/);
-  return sum([fields[0], fields[4], fields[11], fields[15]]);
-}
-
-function sum(words: readonly (string | undefined)[]): number {
-  return words.reduce((total, word) => total + (Number(word) || 0), 0);
+  if (device === null) return { ...own, sizeBytes: 0 };
+  return { ...own, sizeBytes: Number((await readAttribute(`${sysBlock(device)}/size`)) ?? 0) * 512 };
 }
 
 /** Every nvmet subsystem that carries our name. */

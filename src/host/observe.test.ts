@@ -53,11 +53,12 @@ function volume(n: number): void {
   put(`sys/class/nvme/${ctrl}/state`, "connecting");
   put(`sys/class/nvme/${ctrl}/transport`, "tcp");
   mkdirSync(join(root, `sys/class/nvme/${ctrl}/${path}`));
-  disk(head, { inflight: "  1  2", stat: "5 0 40 1 6 0 48 1 0 1 1 0 0 0 0 1 0", "device/subsysnqn": nqn, nsid: "1", "device/serial": "x", "queue/logical_block_size": "512" });
-  disk(path, { hidden: "1", inflight: "0 0", stat: "7 0 40 1 6 0 48 1 0 1 1 2 0 0 0 1 0" });
+  disk(head, { "device/subsysnqn": nqn, nsid: "1", "device/serial": "x", "queue/logical_block_size": "512" });
+  disk(path, { hidden: "1" });
   const [local, remote, vol, md] = [`dm-${3 * n}`, `dm-${3 * n + 1}`, `dm-${3 * n + 2}`, `md_ms${n}`];
   window(local, uuid(n + 1000), 3, null);
   window(remote, uuid(n), 3, head);
+  put(`sys/block/${remote}/stat`, "5 0 40 1 6 0 48 1 3 1 1 0 0 0 0 1 0");
   disk(vol, { "dm/uuid": `MESHSTOR-VOLUME-vol${n}`, "dm/name": `meshstor-v${n}`, "dm/suspended": "0" });
   put(`sys/block/${vol}/slaves/${md}`, "");
   mirror(md, [local, remote], vol);
@@ -133,13 +134,11 @@ test("a machine with one drive, one import and one export", async () => {
           state: "connecting",
           device: "nvme501n1",
           sizeBytes: 1_048_576,
-          inflight: 3,
-          completed: 16,
         },
       ],
       windows: [
-        { device: "dm-3", name: `msmember-${uuid(1001)}`, partitionUUID: uuid(1001), epoch: 3, below: null, sizeBytes: 1_048_576, suspended: false },
-        { device: "dm-4", name: `msmember-${uuid(1)}`, partitionUUID: uuid(1), epoch: 3, below: "nvme501n1", sizeBytes: 1_048_576, suspended: false },
+        { device: "dm-3", name: `msmember-${uuid(1001)}`, partitionUUID: uuid(1001), epoch: 3, below: null, sizeBytes: 1_048_576, suspended: false, inflight: 0, completed: 0 },
+        { device: "dm-4", name: `msmember-${uuid(1)}`, partitionUUID: uuid(1), epoch: 3, below: "nvme501n1", sizeBytes: 1_048_576, suspended: false, inflight: 3, completed: 12 },
       ],
       mirrors: [
         {

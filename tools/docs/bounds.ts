@@ -41,6 +41,7 @@ const TIMES: string[][] = [
   ["A node counts as silent", bound("leaseGoneMs"), "`leaseGone`: its heartbeat was watched for so long without a change or a gap, on the observer's own clock"],
   ["A volume that shall be unstaged and is held is stopped by force", bound("unstageHeldMs"), "`unstageHeld` (I8, I4)"],
   ["A member of R that MD failed is not recorded out: the volume is suspended until it is", bound("residualMs"), "`residual` (I1)"],
+  ["A drive of this node has requests of a volume under way and completes none: it is said, with the drive's name", bound("silentDriveMs"), "`silentDrive` (Z21)"],
   ["A small kernel file (sysfs, configfs) that does not answer", s(FILE_DEADLINE_MS), "the access is counted as stranded"],
   ["A node's heartbeat", s(LEASE_INTERVAL_MS), "a Lease in the namespace `meshstor`"],
   ["A silent node takes no new copies after", s(FRESH_MS), "measured on the controller's own clock since the lease last changed"],

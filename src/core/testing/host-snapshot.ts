@@ -58,6 +58,8 @@ export function snapshotOf(n: NodeState, volume: { name: string; uid: string }, 
       below: belowOf(x),
       sizeBytes: x.part.sizeBytes - MiB,
       suspended: false,
+      inflight: 0,
+      completed: 0,
     })),
     mirrors: n.arrays.map((a) => mirrorOf(n, a)),
     volumeDevices: n.volumeDevice
@@ -102,8 +104,6 @@ function fabricOf(n: NodeState): Pick<HostSnapshot, "exports" | "connections"> {
       state: c.state,
       device: connDevice(c),
       sizeBytes: c.export.part.sizeBytes,
-      inflight: 0,
-      completed: 0,
     })),
   };
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { parseStat } from "../observe-nvme.ts";
+import { parseStat } from "../observe-dm.ts";
 import { connectArguments, RECONNECT_DELAY_S } from "./connect.ts";
 import { headOf, parseState } from "./sysfs.ts";
 
@@ -26,6 +26,6 @@ test("a connection is made so that the kernel neither gives up nor reconnects (Z
 test("states, path devices and counters of sysfs", () => {
   assert.deepEqual(["live", "connecting", "deleting (no IO)", "resetting", "???", null].map(parseState), ["live", "connecting", "deleting", "resetting", "unknown", "unknown"]);
   assert.deepEqual(["nvme2c4n1", "nvme4n1", "nvme10c11n12"].map(headOf), ["nvme2n1", "nvme4n1", "nvme10n12"]);
-  assert.equal(parseStat("  10 0 80 5 20 0 160 9 0 14 14 3 0 24 0 4 1\n"), 37);
-  assert.equal(parseStat(""), 0);
+  assert.deepEqual(parseStat("  10 0 80 5 20 0 160 9 2 14 14 3 0 24 0 4 1\n"), { inflight: 2, completed: 37 });
+  assert.deepEqual(parseStat(""), { inflight: 0, completed: 0 });
 });
