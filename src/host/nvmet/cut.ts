@@ -17,7 +17,7 @@ import { exists, listDir, makeLink, poll, readAttribute, removeDir, removeLink }
 import { serially } from "../serial.ts";
 import { stranded } from "../stranded.ts";
 import { unlinkFromPort, sweepPorts } from "./ports.ts";
-import { controllersOf, hostDir, namespaceDir, ourSubsystems, portDir, portsOf, subsystemDir } from "./tree.ts";
+import { controllersOf, hostDir, namespaceDir, portDir, portsOf, subsystemDir } from "./tree.ts";
 
 /** Time for controllers to go after the unlink, in ms: their sockets are shut down, requests in flight end. */
 const CONTROLLERS_MS = 5_000;
@@ -95,9 +95,4 @@ async function sweepHosts(hosts: readonly string[]): Promise<void> {
       if (!["EBUSY", "ENOTEMPTY"].includes(error.code ?? "")) throw error;
     });
   }
-}
-
-/** Withdraws every export of ours: for an orderly shutdown, before drives or network stop (Z12). */
-export async function cutAllExports(): Promise<void> {
-  await Promise.all((await ourSubsystems()).map((nqn) => cutExport({ kind: "CutExport", nqn })));
 }
