@@ -17,7 +17,7 @@ import { LeaseRenewer } from "../kube/lease.ts";
 import { DEVICES, VOLUMES } from "../kube/resources.ts";
 import type { CsiHost, CsiPortDeps } from "./csi-port.ts";
 import { createCsiPort } from "./csi-port.ts";
-import { readIdentity } from "./identity.ts";
+import { awaitIdentity, readIdentity } from "./identity.ts";
 import { type GuardPort, watchOverGuard } from "./guard-watch.ts";
 import { Inventory } from "./inventory.ts";
 import { LossWatch } from "./loss-watch.ts";
@@ -48,7 +48,7 @@ export interface AgentOptions {
 export async function runAgent(options: AgentOptions): Promise<void> {
   const { log, signal, nodeName } = options;
   const client = createKubeClient(options.kubeConfig);
-  const me = await readIdentity(client, nodeName, options.bootID);
+  const me = await awaitIdentity(() => readIdentity(client, nodeName, options.bootID), log, signal);
   const host = options.makeHost(me.nodeUID);
   const clock = systemClock();
   let latest: HostSnapshot | null = null;
