@@ -246,7 +246,7 @@ test("volume device, filesystem and mount", async () => {
   );
   assert.deepEqual(
     s.mounts.filter((m) => m.target === STAGE),
-    [{ target: STAGE, device: v.device, fsType: "xfs", readOnly: false, root: "/" }],
+    [{ target: STAGE, device: v.device, fsType: "xfs", readOnly: false, root: "/", shutDown: false }],
   );
   const usage = (await n1.call({ usage: STAGE })).usage as { totalBytes: number };
   assert.ok(usage.totalBytes > 400 * MiB);
