@@ -3,52 +3,34 @@
  * @minutes 15
  */
 import assert from "node:assert/strict";
-import { after, before, test as nodeTest } from "node:test";
+import { after, before } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { exportNQN, hostNQN, partitionLabel, volumeDeviceName } from "../../src/api/names.ts";
-import { LABEL_AREA, PARTITION_OVERHEAD } from "../../src/base/layout.ts";
+import { partitionLabel, volumeDeviceName } from "../../src/api/names.ts";
+import { LABEL_AREA } from "../../src/base/layout.ts";
 import { MiB } from "../../src/base/units.ts";
 import type { HostAction } from "../../src/core/action.ts";
 import type { Lab } from "../../lab/cluster.ts";
 import { driveFaults } from "../../lab/guest/drives.ts";
-import { createHostLab, HostNode } from "./lab-node.ts";
+import { inOrder } from "../in-order.ts";
+import { createHostLab, type HostNode } from "./lab-node.ts";
+import { ARRAY, connectAction, exportAction, FS_UUID, LOCAL, nqn, PART, REMOTE, SIZE, VOLUME_UID } from "./pair.ts";
 
-const VOLUME_UID = "0b7c4c5e-1111-4222-8333-944444444444";
-const ARRAY = "a1b2c3d4-e5f6-4711-8899-aabbccddeeff";
-const LOCAL = "11111111-aaaa-4bbb-8ccc-000000000001";
-const REMOTE = "22222222-aaaa-4bbb-8ccc-000000000002";
-const FS_UUID = "33333333-aaaa-4bbb-8ccc-000000000003";
-const SIZE = 512 * MiB;
-const PART = SIZE + PARTITION_OVERHEAD;
 const RULE = "/run/udev/rules.d/11-meshstor.rules";
 
 let lab: Lab;
 let n1: HostNode;
 let n2: HostNode;
-let failed = false;
-function test(name: string, work: () => Promise<void>): void {
-  nodeTest(name, async (t) => {
-    if (failed) return t.skip("an earlier step failed");
-    failed = true;
-    await work();
-    failed = false;
-  });
-}
+const test = inOrder();
 
 before(async () => {
-  lab = await createHostLab(process.env["KERNEL"] ?? "6.12", process.env["CMDLINE"] ?? "");
-  [n1, n2] = [new HostNode(lab, "n1"), new HostNode(lab, "n2")];
+  ({ lab, n1, n2 } = await createHostLab());
 });
 after(async () => lab.destroy());
 
-const nqn = (attach: number): string => exportNQN({ partitionUUID: REMOTE, epoch: 1, attach });
-async function partition(node: HostNode, uuid: string) {
-  return (await node.observe()).partitions.find((p) => p.uuid === uuid)!;
-}
 async function exportAndConnect(attach: number): Promise<void> {
-  const { device } = await partition(n2, REMOTE);
-  await n2.apply({ kind: "CreateExport", nqn: nqn(attach), partitionUUID: REMOTE, device, hostNQN: hostNQN(n1.uid), address: n2.address, port: 4420 });
-  await n1.apply({ kind: "Connect", nqn: nqn(attach), partitionUUID: REMOTE, address: n2.address, port: 4420 });
+  const { device } = await n2.partition(REMOTE);
+  await n2.apply(exportAction(n1, n2, device, attach));
+  await n1.apply(connectAction(n2, attach));
 }
 async function disconnectAll(): Promise<void> {
   for (const c of (await n1.observe()).connections) await n1.apply({ kind: "Disconnect", controller: c.controller, nqn: c.nqn });
@@ -72,7 +54,7 @@ test("members on both nodes", async () => {
     assert.equal((await node.call({ check: true })).check, null);
     const drive = (await node.observe()).drives.find((d) => d.sectorSize === 512)!;
     await node.apply({ kind: "CreatePartition", partitionUUID: uuid, drive: drive.id, startBytes: 16 * MiB, sizeBytes: PART, label: partitionLabel(VOLUME_UID, 0) });
-    await node.apply({ kind: "ZeroPartition", partitionUUID: uuid, device: (await partition(node, uuid)).device });
+    await node.apply({ kind: "ZeroPartition", partitionUUID: uuid, device: (await node.partition(uuid)).device });
   }
 });
 

@@ -4,23 +4,18 @@
  * @minutes 12
  */
 import assert from "node:assert/strict";
-import { after, before, test as nodeTest } from "node:test";
-import { exportNQN, hostNQN, PARTITION_TYPE, partitionLabel, volumeDeviceName } from "../../src/api/names.ts";
-import { LABEL_AREA, PARTITION_OVERHEAD } from "../../src/base/layout.ts";
+import { after, before } from "node:test";
+import { hostNQN, PARTITION_TYPE, partitionLabel, volumeDeviceName } from "../../src/api/names.ts";
+import { LABEL_AREA } from "../../src/base/layout.ts";
 import { MiB } from "../../src/base/units.ts";
 import type { HostAction } from "../../src/core/action.ts";
 import type { HostSnapshot } from "../../src/core/observed.ts";
 import type { Lab } from "../../lab/cluster.ts";
-import { createHostLab, HostNode } from "./lab-node.ts";
+import { inOrder } from "../in-order.ts";
+import { createHostLab, type HostNode } from "./lab-node.ts";
+import { ARRAY, connectAction, exportAction, FS_UUID, LOCAL, nqn, PART, REMOTE, SIZE, VOLUME_UID } from "./pair.ts";
 
-const VOLUME_UID = "0b7c4c5e-1111-4222-8333-944444444444";
-const ARRAY = "a1b2c3d4-e5f6-4711-8899-aabbccddeeff";
-const LOCAL = "11111111-aaaa-4bbb-8ccc-000000000001";
-const REMOTE = "22222222-aaaa-4bbb-8ccc-000000000002";
-const FS_UUID = "33333333-aaaa-4bbb-8ccc-000000000003";
 const THIRD = "44444444-aaaa-4bbb-8ccc-000000000004";
-const SIZE = 512 * MiB;
-const PART = SIZE + PARTITION_OVERHEAD;
 const WINDOW = PART - LABEL_AREA;
 const DEVICE = volumeDeviceName("vol");
 const STAGE = "/var/lib/kubelet/stage/vol";
@@ -29,37 +24,20 @@ let lab: Lab;
 let n1: HostNode;
 let n2: HostNode;
 
-/** The steps build on each other: after one that failed the others are skipped. */
-let failed = false;
-function test(name: string, work: () => Promise<void>): void {
-  nodeTest(name, { skip: false }, async (t) => {
-    if (failed) return t.skip("an earlier step failed");
-    failed = true;
-    await work();
-    failed = false;
-  });
-}
+/** The steps build on each other. */
+const test = inOrder();
 
 before(async () => {
-  lab = await createHostLab(process.env["KERNEL"] ?? "6.12", process.env["CMDLINE"] ?? "");
-  [n1, n2] = [new HostNode(lab, "n1"), new HostNode(lab, "n2")];
+  ({ lab, n1, n2 } = await createHostLab());
 });
 after(async () => lab.destroy());
 
-const nqn = (attach: number, epoch = 1): string => exportNQN({ partitionUUID: REMOTE, epoch, attach });
 const drive = (s: HostSnapshot, index = 0) => s.drives.toSorted((a, b) => a.device.localeCompare(b.device))[index]!;
 
 async function makePartition(node: HostNode, uuid: string, index = 0, startBytes = 16 * MiB): Promise<void> {
   const id = drive(await node.observe(), index).id;
   await node.apply({ kind: "CreatePartition", partitionUUID: uuid, drive: id, startBytes, sizeBytes: PART, label: partitionLabel(VOLUME_UID, 0) });
 }
-async function partition(node: HostNode, uuid: string) {
-  return (await node.observe()).partitions.find((p) => p.uuid === uuid)!;
-}
-function exportAction(device: string, attach: number, epoch = 1): HostAction {
-  return { kind: "CreateExport", nqn: nqn(attach, epoch), partitionUUID: REMOTE, device, hostNQN: hostNQN(n1.uid), address: n2.address, port: 4420 };
-}
-
 test("the hosts are fit, and udev follows our rule", async () => {
   assert.deepEqual([(await n1.call({ check: true })).check, (await n2.call({ check: true })).check], [null, null]);
 });
@@ -87,7 +65,7 @@ test("partitions are made, also twice, and refused on overlap", async () => {
   ] as const) {
     await makePartition(node, uuid);
     await makePartition(node, uuid);
-    const p = await partition(node, uuid);
+    const p = await node.partition(uuid);
     assert.deepEqual(
       { ...p, drive: "", device: p.device.replace(/\d+n/, "Xn") },
       { uuid, drive: "", device: "nvmeXn1p1", number: 1, startBytes: 16 * MiB, sizeBytes: PART, holders: [] },
@@ -105,7 +83,7 @@ test("partitions are zeroed and proven zero", async () => {
     [n1, LOCAL],
     [n2, REMOTE],
   ] as const) {
-    const { device } = await partition(node, uuid);
+    const { device } = await node.partition(uuid);
     await node.guest.sh(`dd if=/dev/urandom of=/dev/${device} bs=1M count=20 oflag=direct status=none`);
     await node.apply({ kind: "ZeroPartition", partitionUUID: uuid, device });
     assert.equal(await node.guest.sh(`head -c 20M /dev/${device} | tr -d '\\0' | wc -c`), "0");
@@ -113,8 +91,8 @@ test("partitions are zeroed and proven zero", async () => {
 });
 
 test("an export is made, also twice, and seen", async () => {
-  const { device } = await partition(n2, REMOTE);
-  await n2.apply(exportAction(device, 1), exportAction(device, 1));
+  const { device } = await n2.partition(REMOTE);
+  await n2.apply(exportAction(n1, n2, device, 1), exportAction(n1, n2, device, 1));
   const { exports } = await n2.observe();
   assert.deepEqual(exports, [
     { nqn: nqn(1), partitionUUID: REMOTE, epoch: 1, attach: 1, devicePath: `/dev/${device}`, enabled: true, allowedHosts: [hostNQN(n1.uid)], ports: ["20250"] },
@@ -122,19 +100,15 @@ test("an export is made, also twice, and seen", async () => {
 });
 
 test("an exported partition is not zeroed, opened or deleted (Z13)", async () => {
-  const p = await partition(n2, REMOTE);
+  const p = await n2.partition(REMOTE);
   assert.equal((await n2.refused({ kind: "WipePartition", partitionUUID: REMOTE, device: p.device })).code, "Unsafe");
   assert.equal((await n2.refused({ kind: "OpenWindow", partitionUUID: REMOTE, epoch: 1, below: p.device, sizeBytes: WINDOW })).code, "Unsafe");
   assert.equal((await n2.refused({ kind: "DeletePartition", partitionUUID: REMOTE, drive: p.drive, number: p.number, device: p.device })).code, "Unsafe");
 });
 
-async function connect(attach: number, epoch = 1): Promise<void> {
-  await n1.apply({ kind: "Connect", nqn: nqn(attach, epoch), partitionUUID: REMOTE, address: n2.address, port: 4420 });
-}
-
 test("the owner connects, also twice, and nobody else can", async () => {
-  await connect(1);
-  await connect(1);
+  await n1.apply(connectAction(n2, 1));
+  await n1.apply(connectAction(n2, 1));
   const { connections, drives } = await n1.observe();
   const [c] = connections;
   assert.deepEqual(
@@ -358,9 +332,9 @@ test("the export is cut with nothing left of it, and made anew under the next nu
     await n2.guest.sh("ls /sys/kernel/config/nvmet/ports /sys/kernel/config/nvmet/hosts | grep -v : | grep -c . || true"),
     await n2.guest.sh("ls /sys/kernel/config/nvmet/ports | grep -c . || true"),
   );
-  const { device } = await partition(n2, REMOTE);
-  await n2.apply(exportAction(device, 2));
-  await connect(2);
+  const { device } = await n2.partition(REMOTE);
+  await n2.apply(exportAction(n1, n2, device, 2));
+  await n1.apply(connectAction(n2, 2));
 });
 
 async function openRemote(): Promise<void> {
@@ -419,7 +393,7 @@ test("it is rebuilt in full instead", async () => {
 
 /** Opens the third member's window; returns the action that adds it. */
 async function openThird(): Promise<HostAction> {
-  const { device } = await partition(n1, THIRD);
+  const { device } = await n1.partition(THIRD);
   await n1.apply({ kind: "ZeroPartition", partitionUUID: THIRD, device }, { kind: "OpenWindow", partitionUUID: THIRD, epoch: 1, below: device, sizeBytes: WINDOW });
   const s = await n1.observe();
   return { kind: "AddMember", device: array(s), partitionUUID: THIRD, window: window(s, THIRD), growTo: 3, local: true };
@@ -434,7 +408,7 @@ test("write-mostly is set and cleared; a third slot is added, filled and shrunk 
   const larger = await openThird();
   assert.equal((await n1.refused(larger)).code, "Unsafe");
   assert.deepEqual((await n1.observe()).mirrors[0]!.members.map((m) => m.partitionUUID).toSorted(), [LOCAL, REMOTE].toSorted());
-  const { device, drive: other, number } = await partition(n1, THIRD);
+  const { device, drive: other, number } = await n1.partition(THIRD);
   await n1.apply({ kind: "CloseWindow", partitionUUID: THIRD }, { kind: "DeletePartition", partitionUUID: THIRD, drive: other, number, device });
   await makePartition(n1, THIRD, 0, 1024 * MiB);
   const add = await openThird();
@@ -507,7 +481,7 @@ test("a partition is wiped and deleted; its space reads as zeroes and is free", 
     ...s.connections.map((c): HostAction => ({ kind: "Disconnect", controller: c.controller, nqn: c.nqn })),
   );
   await n2.apply({ kind: "CutExport", nqn: nqn(2) });
-  const p = await partition(n1, LOCAL);
+  const p = await n1.partition(LOCAL);
   const remove: HostAction = { kind: "DeletePartition", partitionUUID: LOCAL, drive: p.drive, number: p.number, device: p.device };
   await n1.apply({ kind: "WipePartition", partitionUUID: LOCAL, device: p.device }, remove, remove);
   const disk = p.device.replace(/p\d+$/, "");

@@ -11,14 +11,14 @@ import type { Guest } from "../../lab/guest/guest.ts";
 import { bundle } from "../../tools/bundle.ts";
 import type { Done, Request, Response } from "./program.ts";
 
-/** Two guests, each with a 512-byte drive that has Write Zeroes and a 4096-byte one that has not. */
-export async function createHostLab(kernel: string, cmdline: string): Promise<Lab> {
+/** Two guests, each with a 512-byte drive that has Write Zeroes and a 4096-byte one that has not; $CMDLINE adds kernel parameters. */
+export async function createHostLab(): Promise<{ lab: Lab; n1: HostNode; n2: HostNode }> {
   const drives = [{ size: 4 * GiB }, { size: 2 * GiB, sectorSize: 4096 as const, writeZeroes: false }];
-  const lab = await Lab.create({ kernel, nodes: ["n1", "n2"].map((name) => ({ name, drives, cmdline })) });
+  const lab = await Lab.create({ nodes: ["n1", "n2"].map((name) => ({ name, drives, cmdline: process.env["CMDLINE"] ?? "" })) });
   const file = join(mkdtempSync(join(tmpdir(), "host-lab-")), "program.mjs");
   await bundle("test/host/program.ts", file);
   lab.share("program.mjs", file);
-  return lab;
+  return { lab, n1: new HostNode(lab, "n1"), n2: new HostNode(lab, "n2") };
 }
 
 export class HostNode {
@@ -55,5 +55,10 @@ export class HostNode {
 
   async observe(): Promise<HostSnapshot> {
     return (await this.call({})).snapshot;
+  }
+
+  /** A partition that must be there. */
+  async partition(uuid: string): Promise<HostSnapshot["partitions"][number]> {
+    return (await this.observe()).partitions.find((p) => p.uuid === uuid)!;
   }
 }
