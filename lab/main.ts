@@ -61,7 +61,8 @@ async function up(options: UpOptions): Promise<void> {
 }
 
 async function status(options: { readonly output: string }): Promise<void> {
-  const now = await statusOf(attach(), hooks);
+  const lab = attach();
+  const now = statusOf(lab, await hooks.status(lab));
   print(`${options.output === "json" ? JSON.stringify(now, null, 2) : formatStatus(now)}\n`);
 }
 

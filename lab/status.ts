@@ -1,6 +1,5 @@
 /** What a lab looks like now, for people and programs. */
 import type { Lab } from "./cluster.ts";
-import type { LabHooks } from "./hooks.ts";
 import { readRecord } from "./state.ts";
 
 /** One row per guest; all values are texts. */
@@ -15,10 +14,9 @@ export interface LabStatus {
   readonly logs: string;
 }
 
-/** Looks at a lab, and at what runs in it. */
-export async function statusOf(lab: Lab, hooks: Pick<LabHooks, "status">): Promise<LabStatus> {
+/** Looks at a lab; `more` are further columns, by guest. */
+export function statusOf(lab: Lab, more: ReadonlyMap<string, GuestRow>): LabStatus {
   const record = readRecord(lab.id);
-  const more = await hooks.status(lab);
   const guests = lab.guests.map((guest) => {
     const { ipv4, ipv6 } = lab.net.addresses(guest.name);
     const drives = record?.nodes.find((node) => node.name === guest.name)?.drives ?? [];

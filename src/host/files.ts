@@ -170,7 +170,7 @@ export function makeLink(target: string, path: string): Promise<void> {
   return access<void>(path, FILE_DEADLINE_MS, (done) => symlink(target, path, (error) => done(error?.code === "EEXIST" ? null : error, undefined)));
 }
 
-/** Removes a symbolic link; one that is gone is success. */
+/** Removes a symbolic link or a node; one that is gone is success. */
 export function removeLink(path: string, deadlineMs = FILE_DEADLINE_MS): Promise<void> {
   return access<void>(path, deadlineMs, (done) => unlink(path, (error) => done(error?.code === "ENOENT" ? null : error, undefined)));
 }

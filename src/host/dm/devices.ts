@@ -81,7 +81,7 @@ async function create(name: string, uuid: string, table: string, prove: () => Pr
  * is wrong is made anew, and nothing is ever opened by a name that was not compared (I9).
  */
 export async function dmNode(name: string): Promise<string> {
-  const path = `${ROOTS.dev}/mapper/${name}`;
+  const path = pathOf(name);
   const isRight = async () => {
     const device = await dmByName(name);
     if (device === null) throw new MeshStorError("CommandFailed", `device ${name} is not there`);
@@ -95,14 +95,17 @@ export async function dmNode(name: string): Promise<string> {
   return path;
 }
 
+function pathOf(name: string): string {
+  return `${ROOTS.dev}/mapper/${name}`;
+}
+
 /** Removes a device of ours and proves that it is gone; gone already is success (I8). */
 async function remove(name: string, uuidPrefix: string): Promise<void> {
-  const path = `${ROOTS.dev}/mapper/${name}`;
   const device = await dmByName(name);
-  if (device === null) return removeLink(path);
+  if (device === null) return removeLink(pathOf(name));
   const uuid = (await readAttribute(`${sysBlock(device)}/dm/uuid`)) ?? "";
   if (!uuid.startsWith(uuidPrefix)) throw new MeshStorError("ForeignContent", `device ${name} is '${uuid}', not ours`);
   const result = await run(["dmsetup", "remove", "--retry", ...NO_UDEV, name], { deadlineMs: DEADLINE_MS, lane: name, releases: true });
-  if ((await dmByName(name)) === null) return removeLink(path);
+  if ((await dmByName(name)) === null) return removeLink(pathOf(name));
   throw failure(result) ?? new MeshStorError("CommandFailed", `device ${name} is still there after dmsetup remove`);
 }
