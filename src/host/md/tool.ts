@@ -43,7 +43,7 @@ async function place(path: string, text: string): Promise<void> {
 /**
  * How newer kernels take a stopped array's device away (6.12 knows no such choice). The old way, Y, a named array's stays
  * for ever (seen on 7.2), and the next time mdadm gives the array a number, which no udev rule of ours knows; the new way,
- * N, mdadm before 4.5 cannot assemble. So: N to stop, Y for everything else.
+ * N, mdadm before 4.5 cannot assemble. So: N to stop, Y again after it and before an array is made or assembled; nothing else depends on it.
  */
 async function setRemoval(way: "Y" | "N"): Promise<void> {
   const parameter = `${ROOTS.sys}/module/md_mod/parameters/legacy_async_del_gendisk`;
@@ -63,11 +63,12 @@ export async function mdadm(args: readonly string[], options: MdadmOptions = {})
   const { deadlineMs = 30_000, ...rest } = options;
   await ensureConfig();
   const stops = args[0] === "--stop";
-  await setRemoval(stops ? "N" : "Y");
-  // The other modes refuse the option.
-  const configured = args[0] === "--create" || args[0] === "--assemble";
+  const starts = args[0] === "--create" || args[0] === "--assemble";
+  // Nothing else is asked of the kernel where a loss is released.
+  if (stops || starts) await setRemoval(stops ? "N" : "Y");
   try {
-    return await runOk(["mdadm", ...args, ...(configured ? [`--config=${CONFIG}`] : [])], { deadlineMs, env: { MDADM_NO_UDEV: "1" }, ...rest });
+    // The other modes refuse the option.
+    return await runOk(["mdadm", ...args, ...(starts ? [`--config=${CONFIG}`] : [])], { deadlineMs, env: { MDADM_NO_UDEV: "1" }, ...rest });
   } finally {
     if (stops) await setRemoval("Y");
   }
