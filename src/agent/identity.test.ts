@@ -13,7 +13,7 @@ test("a program that begins while the API is away waits for it, and says so once
   const read = async () => {
     const next = answers.shift()!;
     if (next instanceof Error) throw next;
-    return next as typeof me;
+    return next;
   };
   assert.deepEqual(await awaitIdentity(read, { warn: (line) => said.push(line) }, new AbortController().signal, 1), me);
   assert.deepEqual(said, ["the node program waits for the API server to answer"]);
