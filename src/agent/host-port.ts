@@ -4,7 +4,7 @@ import { applyHostAction } from "../host/apply.ts";
 import { driveFingerprint, readDriveTable } from "../host/gpt/table.ts";
 import { initializeDrive } from "../host/gpt/initialize.ts";
 import { makeDirectory, pathKind, removeDirectory } from "../host/mount/paths.ts";
-import { controllersLive, observeHost } from "../host/observe.ts";
+import { controllersLive, degraded, observeHost } from "../host/observe.ts";
 import { filesystemUsage } from "../host/stats.ts";
 import type { CsiHost } from "./csi-port.ts";
 import type { HostPort } from "./ports.ts";
@@ -19,6 +19,7 @@ export function createHost(nodeUID: string): HostPort & Omit<CsiHost, "snapshot"
     initializeDrive,
     apply,
     controllersLive,
+    degraded,
     pathKind,
     makeDirectory,
     removeDirectory,

@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Connection } from "../core/observed.ts";
+import type { Connection, Mirror } from "../core/observed.ts";
 import { createLogger } from "../base/log.ts";
 import { LossWatch } from "./loss-watch.ts";
 import type { HostPort } from "./ports.ts";
+
+const lostIn = (line: { controllers?: string[]; arrays?: string[] }) => line.controllers ?? line.arrays;
 
 /** A watch over connections that a test changes; `told` is what it logged, `woken` whom it woke. */
 function watched(...controllers: string[]) {
@@ -11,15 +13,18 @@ function watched(...controllers: string[]) {
   const told: unknown[] = [];
   const woken: string[][] = [];
   const connection = (controller: string) => ({ controller, nqn: `nqn:${controller}` }) as Connection;
-  const state = { connections: controllers.map(connection), dead, told, woken, nowMs: 0, onAsk: () => {} };
+  const counts = new Map<string, number>();
+  const mirrors: Mirror[] = [];
+  const state = { connections: controllers.map(connection), mirrors, counts, dead, told, woken, nowMs: 0, onAsk: () => {} };
   const watch = new LossWatch({
     host: {
       controllersLive: async (asked) => {
         state.onAsk();
         return asked.every((controller) => !dead.has(controller));
       },
+      degraded: async (asked) => asked.map((array) => counts.get(array) ?? 0),
     },
-    log: createLogger({ write: (line) => told.push((JSON.parse(line) as { controllers: string[] }).controllers) }),
+    log: createLogger({ write: (line) => told.push(lostIn(JSON.parse(line))) }),
     nowMs: () => state.nowMs,
     latest: () => state,
     wakeFor: (lost) => woken.push([...lost]),
@@ -78,4 +83,26 @@ test("when a controller was last seen live; nothing is said of one that is not i
   state.connections = [];
   await watch.look();
   assert.deepEqual([watch.liveAt("nvme4"), watch.liveAt("nvme5")], [null, null]);
+});
+
+test("a member that MD failed is told once, until a look at the host has seen it; another one is told again", async () => {
+  const { watch, counts, told, woken, state } = watched();
+  const mirror = (device: string, degraded: number) => ({ device, degraded }) as Mirror;
+  state.mirrors = [mirror("md_a", 0), mirror("md_b", 1)];
+  counts.set("md_b", 1);
+  await watch.lookAtArrays();
+  counts.set("md_a", 1);
+  await watch.lookAtArrays();
+  await watch.lookAtArrays();
+  state.mirrors = [mirror("md_a", 1), mirror("md_b", 1)];
+  await watch.lookAtArrays();
+  counts.set("md_b", 2);
+  await watch.lookAtArrays();
+  state.mirrors = [mirror("md_a", 0)];
+  counts.set("md_a", 0);
+  await watch.lookAtArrays();
+  counts.set("md_a", 1);
+  await watch.lookAtArrays();
+  const expected = [["md_a"], ["md_b"], ["md_a"]];
+  assert.deepEqual([told, woken], [expected, expected]);
 });

@@ -1,29 +1,32 @@
 /**
- * Watches the connections of owned volumes several times a second, so that a loss is acted on long
- * before the next tick (I1). One small sysfs attribute per controller; nothing where none is in use.
- * A connection that this program itself ends is no loss.
+ * Watches the connections and the arrays of owned volumes several times a second, so that a loss is acted on long
+ * before the next tick (I1): of a connection, which holds writes until it is recorded, and of a member that MD failed by
+ * itself, whose record must follow at once (I1's named residual). One small sysfs attribute per controller and array;
+ * nothing where none is in use. A connection that this program itself ends is no loss.
  */
 import type { Logger } from "../base/log.ts";
 import type { Connection, HostSnapshot } from "../core/observed.ts";
 import type { HostPort } from "./ports.ts";
 
-/** How often controllers are looked at; part of the detection time that docs/reference/bounds.md states. */
+/** How often controllers and arrays are looked at; part of the detection time that docs/reference/bounds.md states. */
 export const LOSS_POLL_MS = 250;
 
 export interface LossWatchDeps {
-  host: Pick<HostPort, "controllersLive">;
+  host: Pick<HostPort, "controllersLive" | "degraded">;
   log: Logger;
   /** Monotonic ms. */
   nowMs(): number;
-  latest(): Pick<HostSnapshot, "connections"> | null;
-  /** Volumes that use a controller. */
-  wakeFor(controllers: readonly string[]): void;
+  latest(): Pick<HostSnapshot, "connections" | "mirrors"> | null;
+  /** Has the volumes looked at that use one of these controllers or arrays. */
+  wakeFor(lost: readonly string[]): void;
 }
 
 export class LossWatch {
   readonly #deps: LossWatchDeps;
   /** Controllers that were lost at the last look. */
   #reported = new Set<string>();
+  /** Arrays that lacked more members than the last look at the whole host had seen, and how many. */
+  #short = new Map<string, number>();
   /** When each controller in use was last seen live (monotonic ms). */
   readonly #liveAt = new Map<string, number>();
   /** NQNs that this program disconnects; each is connected only once, so it is given up for good. */
@@ -48,8 +51,8 @@ export class LossWatch {
     const timer = setInterval(() => {
       if (busy) return;
       busy = true;
-      void this.look()
-        .catch((error: unknown) => this.#deps.log.warn("connections cannot be looked at", { error: String(error) }))
+      void Promise.all([this.look(), this.lookAtArrays()])
+        .catch((error: unknown) => this.#deps.log.warn("connections and arrays cannot be looked at", { error: String(error) }))
         .finally(() => {
           busy = false;
         });
@@ -57,7 +60,20 @@ export class LossWatch {
     signal.addEventListener("abort", () => clearInterval(timer));
   }
 
-  /** Looks once; tells of every loss once. */
+  /** Looks at the arrays once; tells once of what the last look at the whole host did not see. */
+  async lookAtArrays(): Promise<void> {
+    const known = this.#deps.latest()?.mirrors ?? [];
+    if (known.length === 0) return;
+    const counts = await this.#deps.host.degraded(known.map((m) => m.device));
+    const short = new Map(known.flatMap((m, i) => (counts[i]! > m.degraded ? [[m.device, counts[i]!] as const] : [])));
+    const fresh = [...short].filter(([device, count]) => count > (this.#short.get(device) ?? 0)).map(([device]) => device);
+    this.#short = short;
+    if (fresh.length === 0) return;
+    this.#deps.log.warn("members failed", { arrays: fresh });
+    this.#deps.wakeFor(fresh);
+  }
+
+  /** Looks at the connections once; tells of every loss once. */
   async look(): Promise<void> {
     const looked = this.#watched();
     const atMs = this.#deps.nowMs();

@@ -16,6 +16,8 @@ export interface HostPort {
   apply(action: HostAction, onProgress: (fraction: number) => void): Promise<void>;
   /** True if every listed NVMe controller still answers `live`; cheap, asked several times a second. */
   controllersLive(controllers: readonly string[]): Promise<boolean>;
+  /** Members that each of these arrays lacks, as MD counts them; 0 where there is no such array. As cheap. */
+  degraded(arrays: readonly string[]): Promise<number[]>;
 }
 
 /** What this node knows of others, and what it promises them (decision 0011). */

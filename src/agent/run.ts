@@ -54,7 +54,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   let latest: HostSnapshot | null = null;
   const snapshots = new Snapshots(async () => (latest = await host.observe()), clock.nowMs);
 
-  const losses = new LossWatch({ host, log, nowMs: clock.nowMs, latest: () => latest, wakeFor: (controllers) => wakeUsers(informer, volumes, snapshots, latest, controllers) });
+  const losses = new LossWatch({ host, log, nowMs: clock.nowMs, latest: () => latest, wakeFor: (lost) => wakeUsers(informer, volumes, snapshots, latest, lost) });
   const reporter = new Reporter({ client, me, clock, events: new EventRecorder({ client, instance: nodeName, log }) });
   const devices = new Informer<MeshStorNodeDevice>({ client, type: DEVICES, onChange: () => {}, log, labelSelector: `meshstor.io/node=${nodeName}` });
   const inventory = new Inventory({ client, host, log, nodeName, snapshot: () => snapshots.get(1_000), cached: (name) => devices.get(name), onChange: () => wakeAll() });
@@ -109,12 +109,14 @@ function systemClock(): Clock {
 }
 
 /**
- * Wakes the volumes whose members are reached through one of these controllers. A snapshot from just before the
- * loss would show that all is well, and they would wait for the next tick: it is dropped.
+ * Wakes the volumes that have members behind one of these controllers, or in one of these arrays. A snapshot from just
+ * before the loss would show that all is well, and they would wait for the next tick: it is dropped.
  */
-function wakeUsers(informer: Informer<MeshStorVolume>, volumes: Volumes, snapshots: Snapshots, latest: HostSnapshot | null, controllers: readonly string[]): void {
+function wakeUsers(informer: Informer<MeshStorVolume>, volumes: Volumes, snapshots: Snapshots, latest: HostSnapshot | null, lost: readonly string[]): void {
   snapshots.drop();
-  const members = new Set((latest?.connections ?? []).filter((c) => controllers.includes(c.controller)).map((c) => c.partitionUUID));
+  const connected = (latest?.connections ?? []).filter((c) => lost.includes(c.controller)).map((c) => c.partitionUUID);
+  const mirrored = (latest?.mirrors ?? []).filter((m) => lost.includes(m.device)).flatMap((m) => m.members.map((each) => each.partitionUUID));
+  const members = new Set<string | null>([...connected, ...mirrored]);
   for (const volume of informer.list()) if ((volume.status?.partitions ?? []).some((p) => members.has(p.partitionUUID))) volumes.wake(volume.metadata.name);
 }
 

@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { exportNQN, hostNQN, windowUUID } from "../api/names.ts";
 import { ROOTS } from "./files.ts";
-import { controllersLive, observeHost } from "./observe.ts";
+import { controllersLive, degraded, observeHost } from "./observe.ts";
 import { parseSyncCompleted } from "./observe-dm.ts";
 
 const rootsBefore = { ...ROOTS };
@@ -168,6 +168,7 @@ test("a machine with one drive, one import and one export", async () => {
     },
   );
   assert.deepEqual([await controllersLive(["nvme0"]), await controllersLive(["nvme0", "nvme11"]), await controllersLive(["nvme99"])], [true, false, false]);
+  assert.deepEqual(await degraded(["md_ms1", "md_gone"]), [1, 0]);
 });
 
 test("fifty volumes are seen in one pass of bounded cost", async () => {

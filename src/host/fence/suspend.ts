@@ -16,6 +16,8 @@ type Action<K extends HostAction["kind"]> = Extract<HostAction, { kind: K }>;
 const DEADLINE_MS = 15_000;
 /** A suspend that has not ended after this waits for held requests; what comes after it waits behind. */
 const SETTLE_MS = 300;
+/** A busy host gets this long to begin it. */
+const BEGIN_MS = 5_000;
 
 /** The command of a suspend, as it also stands in /proc. Always --noflush: a flush would wait for what is held. */
 export function suspendCommand(name: string): string[] {
@@ -38,9 +40,10 @@ export async function suspendVolume(action: Action<"SuspendVolume">): Promise<vo
   if ((await waitingSuspends(action.name)).length > 0) return;
   // By the guard, whose processes outlive the pod; where there is none, better here than not at all.
   await suspendByGuard(action.name).catch(() => suspendHere(action.name));
-  const done = await poll(SETTLE_MS, 50, async () => ((await isSuspended(action.name)) ? true : null));
-  if (done || (await waitingSuspends(action.name)).length > 0) return;
-  if (!(await isSuspended(action.name))) throw new MeshStorError("CommandFailed", `device ${action.name} cannot be suspended`);
+  const asked = performance.now();
+  const begun = async () => (await isSuspended(action.name)) || (performance.now() - asked > SETTLE_MS && (await waitingSuspends(action.name)).length > 0);
+  const done = await poll(BEGIN_MS, 50, async () => ((await begun()) ? true : null));
+  if (!done) throw new MeshStorError("CommandFailed", `device ${action.name} cannot be suspended`);
 }
 
 function suspendHere(name: string): void {
