@@ -1,8 +1,7 @@
 /** The part of a guest that needs nothing but a way to its exec daemon; every kind of guest has one. */
 import { appendFileSync, existsSync } from "node:fs";
-import { dirname } from "node:path";
 import type { Server } from "node:net";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { execInGuest, readGuestFile, spawnInGuest, writeGuestFile, type Connect } from "./exec-client.ts";
 import { listenForward } from "./forward.ts";
 import type { ExecOptions, ExecResult, GuestProcess, SpawnOptions } from "./guest.ts";
