@@ -111,7 +111,7 @@ test("the guard is armed before the mount by a program in a pod, and survives th
   const actions = [await guardAction(A), await guardAction(B)];
   await n1.guest.writeFile("/tmp/arm.json", JSON.stringify({ nodeUID: n1.uid, actions }));
   await sh("mkdir -p /sys/fs/cgroup/kubepods/pod1");
-  const pod = `echo $$ >/sys/fs/cgroup/kubepods/pod1/cgroup.procs; exec unshare --mount sh -c 'mount -t tmpfs none /mnt; MESHSTOR_TIME_SCALE=3 node /lab/share/program.mjs </tmp/arm.json >/tmp/armed.json; sleep 1000'`;
+  const pod = `echo $$ >/sys/fs/cgroup/kubepods/pod1/cgroup.procs; exec unshare --mount sh -c 'mount -t tmpfs none /mnt; MESHSTOR_TIME_SCALE=2 node /lab/share/program.mjs </tmp/arm.json >/tmp/armed.json; sleep 1000'`;
   const running = await n1.guest.spawn(["sh", "-c", pod]);
   await until("the program is done", 60_000, async () => (await sh("[ -s /tmp/armed.json ] && echo yes || true")) === "yes");
   const done = JSON.parse(await sh("cat /tmp/armed.json")) as { done: { error: unknown }[] };

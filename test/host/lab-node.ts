@@ -35,7 +35,7 @@ export class HostNode {
   /** Runs the program with a request. Its deadlines are longer than on hardware: a busy machine is no fault. */
   async call(request: Omit<Request, "nodeUID">): Promise<Response> {
     const stdin = JSON.stringify({ nodeUID: this.uid, ...request });
-    const result = await this.guest.exec(["node", "/lab/share/program.mjs"], { stdin, env: { MESHSTOR_TIME_SCALE: "3" }, timeoutMs: 180_000 });
+    const result = await this.guest.exec(["node", "/lab/share/program.mjs"], { stdin, env: { MESHSTOR_TIME_SCALE: "2" }, timeoutMs: 180_000 });
     return JSON.parse(result.stdout) as Response;
   }
 
