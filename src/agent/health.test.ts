@@ -17,7 +17,10 @@ test("a silent API is no reason to restart; a socket that is gone is", async () 
   reportHealth({ health, endpoint: `unix://${socket}`, volumes: { ageMs: () => ages.volumes }, lease: { ageMs: () => ages.lease } });
   assert.deepEqual([await health.faults("live"), await health.faults("ready")], [[], ["this node's heartbeat was not renewed yet"]]);
   Object.assign(ages, { volumes: 80_000, lease: 1_000 });
-  assert.deepEqual([await health.faults("live"), await health.faults("ready")], [[], ["the API server was not heard of for 80 s; what runs goes on running, and a loss waits for it"]]);
+  assert.deepEqual(
+    [await health.faults("live"), await health.faults("ready")],
+    [[], ["the API server was not heard of for 80 s; what runs goes on running, and a loss waits for it"]],
+  );
   ages.volumes = 0;
   await new Promise<void>((done) => server.close(() => done()));
   assert.deepEqual([await health.faults("live"), await health.faults("ready")], [[`nobody answers on unix://${socket}`], [`nobody answers on unix://${socket}`]]);

@@ -21,15 +21,21 @@ test("it lives from the first moment, is ready when it serves, and says what is 
   health.live(async () => socket);
   assert.deepEqual(await ask(port, "/readyz"), [200, "ok\n"]);
   api = "the API server does not answer";
-  assert.deepEqual([await ask(port, "/healthz"), await ask(port, "/readyz")], [
-    [200, "ok\n"],
-    [503, "the API server does not answer\n"],
-  ]);
+  assert.deepEqual(
+    [await ask(port, "/healthz"), await ask(port, "/readyz")],
+    [
+      [200, "ok\n"],
+      [503, "the API server does not answer\n"],
+    ],
+  );
   socket = "nobody answers on the socket";
-  assert.deepEqual([await ask(port, "/healthz"), await ask(port, "/readyz")], [
-    [503, "nobody answers on the socket\n"],
-    [503, "nobody answers on the socket\nthe API server does not answer\n"],
-  ]);
+  assert.deepEqual(
+    [await ask(port, "/healthz"), await ask(port, "/readyz")],
+    [
+      [503, "nobody answers on the socket\n"],
+      [503, "nobody answers on the socket\nthe API server does not answer\n"],
+    ],
+  );
   assert.equal((await ask(port, "/other"))[0], 404);
   stop.abort();
 });

@@ -58,7 +58,7 @@ function keep(options: ElectionOptions, times: ElectionTimes, candidate: Candida
   const { promise: lost, reject } = Promise.withResolvers<never>();
   lost.catch(() => {}); // Whoever waits for it hears of it.
   const run = async () => {
-    for (let renewed = begun; ; ) {
+    for (let renewed = begun; ;) {
       await sleep(times.everyMs, undefined, { signal }).catch(() => {});
       if (signal.aborted) return candidate.giveUp();
       const at = performance.now();
