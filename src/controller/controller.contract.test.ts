@@ -1,6 +1,6 @@
-/** The controller role, over its socket, before a real API server: `tools/node --test src/controller/controller.contract.test.ts`. */
+/** The controller role, over its socket, before a real API server and with no more rights than deploy/ gives it: `tools/node --test src/controller/controller.contract.test.ts`. */
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -26,6 +26,7 @@ const folder = mkdtempSync(join(tmpdir(), "meshstor-controller-"));
 const socket = join(folder, "csi.sock");
 const NODES = ["a", "b", "c"];
 let plane: ControlPlane;
+let kubeconfig: string;
 let kube: KubeClient;
 let csi: TestClient<typeof Controller>;
 let nodes: FakeNodes;
@@ -42,7 +43,7 @@ async function until(what: string, holds: () => Promise<boolean>): Promise<void>
 }
 function startController(): void {
   stop = new AbortController();
-  running = runController({ kubeConfig: loadKubeConfig({ path: plane.kubeconfigPath }), endpoint: `unix://${socket}`, log: silentLogger, signal: stop.signal });
+  running = runController({ kubeConfig: loadKubeConfig({ path: kubeconfig }), endpoint: `unix://${socket}`, elect: true, log: silentLogger, signal: stop.signal });
 }
 const request = (name: string, capacity = GiB, parameters: Record<string, string> = {}) => ({
   name,
@@ -58,6 +59,8 @@ const insist = (what: string, call: () => Promise<unknown>) => until(what, async
 before(async () => {
   plane = await ControlPlane.start({ dir: join(folder, "plane"), addresses: ["127.0.0.1"], port: await freePort(), dieWithStarter: true });
   await applyYaml(plane, [...buildCrds(), { apiVersion: "v1", kind: "Namespace", metadata: { name: "meshstor" } }]);
+  await applyYaml(plane, readFileSync(join(import.meta.dirname, "../../deploy/30-rbac-controller.yaml"), "utf8"));
+  kubeconfig = await plane.kubeconfigFor("system:serviceaccount:meshstor:meshstor-controller");
   kube = createKubeClient(loadKubeConfig({ path: plane.kubeconfigPath }));
   leases = NODES.map((name) => new LeaseRenewer({ client: kube, name: nodeLeaseName(name), holder: "boot", log: silentLogger }));
   for (const [i, name] of NODES.entries()) {

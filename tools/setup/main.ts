@@ -4,6 +4,7 @@
  */
 import { debianHostStep } from "./debian-host.ts";
 import { emulatedBootStep } from "./debian-kernel-initramfs.ts";
+import { helmStep } from "./helm.ts";
 import { ensureControlPlanePrograms } from "./kubernetes.ts";
 import { ensureGeneratedCsi } from "./proto.ts";
 import { qemuStep } from "./qemu.ts";
@@ -31,13 +32,14 @@ const STEPS: readonly SetupStep[] = [
   emulatedBootStep("7.2"),
   debianHostStep,
   { name: "control-plane", describe: "etcd and Kubernetes API server", ensure: async () => ({ ...(await ensureControlPlanePrograms()) }) },
+  helmStep,
 ];
 
 const GROUPS: Readonly<Record<string, readonly string[]>> = {
   guest: ["guest-root", "uml-kernel-6.12"],
   emulated: ["guest-root", "qemu", "emulated-boot-6.12"],
   lab: ["csi", "guest-root", "uml-kernel-6.12", "control-plane"],
-  test: ["csi", "guest-root", "uml-kernel-6.12", "control-plane", "qemu", "debian-host"],
+  test: ["csi", "guest-root", "uml-kernel-6.12", "control-plane", "qemu", "debian-host", "helm"],
   all: STEPS.map((step) => step.name),
 };
 
