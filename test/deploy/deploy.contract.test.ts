@@ -53,7 +53,7 @@ function clientWith(name: string, token: string): KubeClient {
 
 /** A pod of the workload's own template on a node, as its controller and the scheduler would make it. */
 async function podOf(workload: string, name: string, nodeName: string): Promise<void> {
-  const found = manifests().find((object) => nameOf(object) === `${workload}`)!;
+  const found = manifests().find((object) => nameOf(object) === workload)!;
   const { metadata, spec } = (found as unknown as { spec: { template: Template } }).spec.template;
   const pod = { apiVersion: "v1", kind: "Pod", metadata: { name, namespace: NAMESPACE, labels: metadata.labels }, spec: { ...spec, nodeName } };
   await plane.kubectl(["create", "-f", "-"], { stdin: stringify(pod) });
