@@ -15,8 +15,9 @@ const contents = parseContents(read("image/contents.txt"));
 
 test("every program that the node role starts is in the image, from the package that the refusal names", () => {
   const sources = globSync("src/host/**/*.ts", { cwd: ROOT }).filter((file) => !file.endsWith(".test.ts"));
-  const START = /(?:\brun\w*\(\s*\[|\bargv = \[|\breturn \[|\bspawn\()\s*"([a-z][\w.-]*)"/g;
-  const started = new Set(sources.flatMap((file) => [...read(file).matchAll(START)].map(([, program]) => program!)));
+  // An array that is run, or that has an option among its words.
+  const START = /(?:\brun\w*\(\s*\[|\bargv = \[|\breturn \[|\bspawn\()\s*"([a-z][\w.-]*)"|\[\s*"([a-z][\w.-]*)",[^\]]*?["`]-/g;
+  const started = new Set(sources.flatMap((file) => [...read(file).matchAll(START)].map(([, run, word]) => (run ?? word)!)));
   assert.ok(
     ["sfdisk", "mdadm", "xfs_io", "perl", "mkfs.xfs"].every((program) => started.has(program)),
     "the programs are found in the source",
