@@ -1,12 +1,12 @@
 /**
- * Picks what image/contents.txt names out of an unpacked Debian, with the libraries that it needs, and Node.js:
+ * Picks what image/contents.txt names out of an unpacked Debian, with the libraries that it needs; adds Node.js and image/files:
  *
  *     node image/pick.ts DEBIAN NODE INTO
  *
  * The same in `npm run image` and in the Containerfile, so that both make the same image. It uses nothing of the project.
  */
 import { execFileSync } from "node:child_process";
-import { chmodSync, copyFileSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, cpSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 
 export interface Content {
@@ -33,7 +33,7 @@ const MACHINES: Readonly<Record<string, { libraries: string; loader: string }>> 
 };
 const MERGED = { bin: "usr/bin", sbin: "usr/sbin", lib: "usr/lib", lib64: "usr/lib64" };
 /** Places where something is mounted, or sockets are made. */
-const MOUNT_POINTS = ["csi", "dev", "proc", "run/mdadm", "run/udev", "sys", "usr/lib/modules", "var/lib/kubelet", "var/run/secrets/kubernetes.io/serviceaccount"];
+const MOUNT_POINTS = ["csi", "dev", "proc", "run/udev", "sys", "usr/lib/modules", "var/lib/kubelet", "var/run/secrets/kubernetes.io/serviceaccount"];
 
 class Picker {
   readonly #from: string;
@@ -45,7 +45,7 @@ class Picker {
     this.#into = resolve(into);
   }
 
-  pick(contents: readonly Content[], node: string): void {
+  pick(contents: readonly Content[], node: string, files: string): void {
     for (const [link, target] of Object.entries(MERGED)) {
       mkdirSync(join(this.#into, target), { recursive: true });
       symlinkSync(target, join(this.#into, link));
@@ -61,6 +61,7 @@ class Picker {
     this.#copy(this.#machine.loader);
     this.#libraries(node);
     for (const { parts } of contents) for (const part of parts) this.#part(part);
+    cpSync(files, this.#into, { recursive: true });
   }
 
   #part(part: string): void {
@@ -114,7 +115,7 @@ function fail(sentence: string): never {
 
 /** Fills the empty folder `into`. */
 export function pickImage(debian: string, node: string, into: string, contents: readonly Content[]): void {
-  new Picker(debian, into).pick(contents, node);
+  new Picker(debian, into).pick(contents, node, join(import.meta.dirname, "files"));
 }
 
 if (import.meta.main) {

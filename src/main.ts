@@ -1,6 +1,7 @@
 /** Chooses the role (node or controller) and wires it; no logic of its own. */
 // oxlint-disable-next-line import/no-unassigned-import -- it only sets the environment, before anything else is loaded
 import "./threads.ts";
+import { setInterval } from "node:timers/promises";
 import { Command } from "commander";
 import { asMeshStorError } from "./base/errors.ts";
 import { Health, serveHealth } from "./base/health.ts";
@@ -17,6 +18,9 @@ interface CommonOptions {
 }
 interface ControllerOptions extends CommonOptions {
   elect?: boolean;
+}
+interface LeaveOptions extends CommonOptions {
+  stay?: boolean;
 }
 interface NodeOptions extends CommonOptions {
   nodeName: string;
@@ -52,6 +56,21 @@ async function runNode(options: NodeOptions): Promise<void> {
   });
 }
 
+async function runLeave(options: LeaveOptions): Promise<void> {
+  const { leaveHost } = await import("./agent/leave.ts");
+  const log = createLogger({ level: options.logLevel }).child({ role: "leave" });
+  const signal = stopSignal();
+  const health = await healthOf(options, log, signal);
+  await leaveHost({ endpoint: options.endpoint, log });
+  health.waits(null);
+  if (!options.stay) return;
+  try {
+    for await (const _ of setInterval(60_000, undefined, { signal })) continue;
+  } catch {
+    // Told to end.
+  }
+}
+
 async function runControllerRole(options: ControllerOptions): Promise<void> {
   const { runController } = await import("./controller/run.ts");
   const log = createLogger({ level: options.logLevel }).child({ role: "controller" });
@@ -74,6 +93,9 @@ common(program.command("node").description("node role: CSI Node service and the 
 common(program.command("controller").description("controller role: CSI Controller service, placement, garbage collection"))
   .option("--elect", "several controllers run, of which one leads: serve nothing before this one does")
   .action(runControllerRole);
+common(program.command("leave").description("takes away what the node program leaves on a host, once nothing of a volume is there any more"))
+  .option("--stay", "wait afterwards until told to end, as a DaemonSet must")
+  .action(runLeave);
 
 try {
   await program.parseAsync();

