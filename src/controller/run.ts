@@ -36,7 +36,7 @@ export async function runController({ kubeConfig, elect = false, health = new He
     health.waits(null);
     const leadership = elect ? await electionOf(client, options) : null;
     if (options.signal.aborted) return;
-    await Promise.race([serveAsLeader(client, health, options), ...(leadership ? [leadership.lost] : [])]);
+    await serveWhileLeading(client, health, options, leadership);
     await leadership?.ended;
   } finally {
     client.close();
@@ -54,7 +54,20 @@ function electionOf(client: KubeClient, { log, signal }: Serving): Promise<Leade
   });
 }
 
-async function serveAsLeader(client: KubeClient, health: Health, { endpoint, log, signal }: Serving): Promise<void> {
+/** One that leads no longer takes no more calls, ends those under way, and says why it ends: whoever started it starts it again. */
+async function serveWhileLeading(client: KubeClient, health: Health, options: Serving, leadership: Leadership | null): Promise<void> {
+  const over = new AbortController();
+  const serving = serve(client, health, { ...options, signal: AbortSignal.any([options.signal, over.signal]) });
+  try {
+    await Promise.race([serving, ...(leadership ? [leadership.lost] : [])]);
+  } catch (error) {
+    over.abort(error);
+    await serving;
+    throw error;
+  }
+}
+
+async function serve(client: KubeClient, health: Health, { endpoint, log, signal }: Serving): Promise<void> {
   const clock = { nowMs: () => performance.now(), wallMs: () => Date.now() };
   const controller = createController({ client, log, clock, newID: randomUUID });
   health.ready(() => (controller.ready() ? null : "the controller has not read the API yet"));

@@ -29,7 +29,7 @@ import { LeaseRenewer } from "../../src/kube/lease.ts";
 import { DEVICES, EVENTS, KUBELET_LEASES, LEASES, NODES, PODS, VOLUMES } from "../../src/kube/resources.ts";
 import { updateStatus } from "../../src/kube/update.ts";
 import { emptyDevice } from "../../src/controller/fake-nodes.ts";
-import { DEPLOY, EXAMPLES, manifests, nameOf, objectsOf } from "./manifests.ts";
+import { DEPLOY, EXAMPLES, type ManifestObject, manifests, nameOf, objectsOf } from "./manifests.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "meshstor-deploy-"));
 const MEMBERS = { n1: "11111111-1111-4111-8111-111111111111", n2: "22222222-2222-4222-8222-222222222222", n3: "33333333-3333-4333-8333-333333333333" };
@@ -116,6 +116,13 @@ test("the examples are accepted as they stand", async () => {
   await plane.kubectl(["create", "serviceaccount", "default", "--namespace=default"]);
   await plane.kubectl(["apply", "--validate=strict", "--dry-run=server", "-f", EXAMPLES]);
   await plane.kubectl(["apply", "--validate=strict", "--dry-run=server", "-k", join(EXAMPLES, "overlay")]);
+  const { stdout } = await plane.kubectl(["kustomize", join(EXAMPLES, "overlay")]);
+  const meant = JSON.stringify(manifests()).replaceAll('"meshstor:0.1.0"', '"registry.example.com/meshstor:0.1.0"').replaceAll('"/var/lib/kubelet"', '"/var/lib/k0s/kubelet"');
+  const node = (objects: ManifestObject[]) => {
+    const { spec } = (objects.find(({ kind }) => kind === "DaemonSet") as unknown as { spec: { template: Template } }).spec.template;
+    return { ...spec, nodeSelector: null };
+  };
+  assert.deepEqual(node(objectsOf(stdout)), node(JSON.parse(meant) as ManifestObject[]));
 });
 
 /** A volume with copies on n1 and n2, made as the controller makes it. */
@@ -254,6 +261,24 @@ test("a node does what is its own, and nothing else", async () => {
     n1.mergePatch(NODES, "n1", { spec: { unschedulable: true } }),
   ];
   for (const sentence of await Promise.all(denied.map(refusal))) assert.match(sentence, /: 403 .* cannot (delete|patch) resource/);
+
+  // The largest volume there can be: the policy must stay within what the server spends on it.
+  const many = Array.from({ length: 256 }, (_, i) => {
+    const id = `${String(i).padStart(8, "0")}-1111-4111-8111-111111111111`;
+    return {
+      partitionUUID: id,
+      nodeID: i < 16 ? "n1" : `m${i % 15}`,
+      drive: `d${i}:1`,
+      mirror: i % 16,
+      state: "Requested" as const,
+      sizeBytes: GiB,
+      updatedAt: "2026-01-01T00:00:00Z",
+    };
+  });
+  await makeVolume(controller, "large");
+  const large = await updateStatus(controller, "large", () => ({ partitions: many }));
+  await record(n1, "n1", large, { kind: "RecordCreated", partitionUUID: many[3]!.partitionUUID });
+  await record(n3, "n3", large, { kind: "RecordRequestLocal", partitions: [{ mirror: 0, drive: "n3:1", sizeBytes: GiB }], insteadOf: "n1" });
 
   // A token that belongs to no pod says nothing of a node.
   const { stdout } = await plane.kubectl(["create", "token", "meshstor-node", `--namespace=${NAMESPACE}`]);

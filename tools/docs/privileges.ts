@@ -49,7 +49,7 @@ function rights(file: string, role: string): string[][] {
 
 function hostTable(): string {
   const pod = documents("60-node.yaml")[0]!.getIn(["spec", "template", "spec"], true) as YAMLMap;
-  const container = pod.getIn(["containers", 0], true) as unknown as YAMLMap;
+  const container = pod.getIn(["containers", 0], true) as YAMLMap;
   const volumes = (pod.toJSON() as { volumes: { name: string; hostPath?: { path: string } }[] }).volumes;
   const paths = reasons(container.get("volumeMounts", true)).map(({ item, why }) => {
     const { name, readOnly, mountPropagation } = item.toJSON() as { name: string; readOnly?: boolean; mountPropagation?: string };
