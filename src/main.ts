@@ -20,6 +20,7 @@ interface ControllerOptions extends CommonOptions {
   elect?: boolean;
 }
 interface LeaveOptions extends CommonOptions {
+  registration?: string;
   stay?: boolean;
 }
 interface NodeOptions extends CommonOptions {
@@ -61,7 +62,7 @@ async function runLeave(options: LeaveOptions): Promise<void> {
   const log = createLogger({ level: options.logLevel }).child({ role: "leave" });
   const signal = stopSignal();
   const health = await healthOf(options, log, signal);
-  await leaveHost({ endpoint: options.endpoint, log });
+  await leaveHost({ endpoint: options.endpoint, registration: options.registration, log });
   health.waits(null);
   if (!options.stay) return;
   try {
@@ -94,6 +95,7 @@ common(program.command("controller").description("controller role: CSI Controlle
   .option("--elect", "several controllers run, of which one leads: serve nothing before this one does")
   .action(runControllerRole);
 common(program.command("leave").description("takes away what the node program leaves on a host, once nothing of a volume is there any more"))
+  .option("--registration <url>", "unix socket in kubelet's plugins_registry that the node program made")
   .option("--stay", "wait afterwards until told to end, as a DaemonSet must")
   .action(runLeave);
 

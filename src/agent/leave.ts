@@ -3,7 +3,8 @@
  * there any more. As long as anything of one is, nothing is touched (I9), and the sentence names it.
  */
 import { rm, rmdir } from "node:fs/promises";
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
+import { DRIVER_NAME } from "../api/names.ts";
 import { asMeshStorError, MeshStorError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { HostSnapshot } from "../core/observed.ts";
@@ -36,8 +37,16 @@ export function remainsOf(host: Pick<HostSnapshot, "partitions" | "exports" | "c
     .map(([what, names]) => `${names.length} ${what}${names.length > 1 ? "s" : ""} (${names.slice(0, 3).join(", ")}${names.length > 3 ? ", …" : ""})`);
 }
 
+export interface LeaveOptions {
+  /** Where the node program served CSI; its folder is ours. */
+  endpoint: string;
+  /** The socket in kubelet's plugins_registry, which a killed program leaves behind. */
+  registration?: string | undefined;
+  log: Logger;
+}
+
 /** @throws MeshStorError VolumeInUse with what is left; HostUnsuitable while a node program runs here */
-export async function leaveHost({ endpoint, log }: { endpoint: string; log: Logger }): Promise<void> {
+export async function leaveHost({ endpoint, registration, log }: LeaveOptions): Promise<void> {
   await holdHostLock(log);
   // Without configfs the exports would not be seen.
   await prepareKernel();
@@ -50,8 +59,10 @@ export async function leaveHost({ endpoint, log }: { endpoint: string; log: Logg
   await rm(`/run/udev/rules.d/${RULE_FILE}`, { force: true });
   await run(["udevadm", "control", "--reload"], { deadlineMs: 10_000 }).catch(() => null);
   for (const folder of FOLDERS) await rm(folder, { recursive: true, force: true });
-  // Folders that somebody else put something into stay.
-  for (const folder of [dirname(socketPath(endpoint)), GUARD_GROUP]) {
+  const socket = socketPath(endpoint);
+  for (const path of [socket, ...(registration === undefined ? [] : [socketPath(registration)])]) await rm(path, { force: true });
+  // Kubelet's own beside ours, for volumes that it staged; folders that somebody else put something into stay.
+  for (const folder of [dirname(socket), join(dirname(dirname(socket)), "kubernetes.io/csi", DRIVER_NAME), GUARD_GROUP]) {
     await rmdir(folder).catch((error: unknown) => {
       if ((error as NodeJS.ErrnoException).code !== "ENOENT") log.warn("a folder stays", { folder, error: asMeshStorError(error).message });
     });
