@@ -34,7 +34,7 @@ export async function runController({ kubeConfig, elect = false, health = new He
   try {
     // To stand by is the duty of the others: they are ready.
     health.waits(null);
-    const leadership = elect ? await electionOf(client, options) : null;
+    const leadership = elect ? await electionOf(client, health, options) : null;
     if (options.signal.aborted) return;
     await serveWhileLeading(client, health, options, leadership);
     await leadership?.ended;
@@ -43,12 +43,18 @@ export async function runController({ kubeConfig, elect = false, health = new He
   }
 }
 
+/** Silence of the API server after which a controller that stands by is not ready to lead. */
+const SILENT_MS = 30_000;
+
 type Serving = Pick<RunControllerOptions, "endpoint" | "log" | "signal">;
 
 /** Null: stopped before it led. */
-function electionOf(client: KubeClient, { log, signal }: Serving): Promise<Leadership | null> {
+function electionOf(client: KubeClient, health: Health, { log, signal }: Serving): Promise<Leadership | null> {
   const identity = `${hostname()}_${randomUUID()}`;
-  return lead({ client, name: CONTROLLER_LEASE, namespace: NAMESPACE, identity, log, signal }).catch((error: unknown) => {
+  let answered = performance.now();
+  health.ready(() => (performance.now() - answered > SILENT_MS ? "the API server does not answer: it is not known which controller leads" : null));
+  const onAnswer = () => (answered = performance.now());
+  return lead({ client, name: CONTROLLER_LEASE, namespace: NAMESPACE, identity, log, signal, onAnswer }).catch((error: unknown) => {
     if (signal.aborted) return null;
     throw error;
   });

@@ -20,6 +20,8 @@ export interface ElectionOptions {
   log: Pick<Logger, "info" | "warn">;
   /** Aborted to stand for election no longer, and to give leadership up. */
   signal: AbortSignal;
+  /** Called whenever the API server has answered about the lease. */
+  onAnswer?: () => void;
   times?: ElectionTimes;
 }
 export interface ElectionTimes {
@@ -46,7 +48,7 @@ export async function lead(options: ElectionOptions): Promise<Leadership> {
   for (let said = false; ; said = true) {
     const begun = performance.now();
     if (await candidate.stand()) return keep(options, times, candidate, begun);
-    if (!said) options.log.info("another controller leads; this one stands by", { lease: options.name, leader: candidate.leader });
+    if (!said) options.log.info("this controller stands by", { lease: options.name, leader: candidate.leader });
     await sleep(times.everyMs, undefined, { signal: options.signal }).catch(() => options.signal.throwIfAborted());
   }
 }
@@ -80,6 +82,8 @@ class Candidate {
   /** As it was read or written last. */
   #lease: Lease | null = null;
   #unchangedSince = 0;
+  /** What goes wrong is said once. */
+  #failing = false;
 
   constructor(options: ElectionOptions, times: ElectionTimes) {
     this.#options = options;
@@ -95,6 +99,7 @@ class Candidate {
     const { client, name, namespace, log, signal } = this.#options;
     try {
       const seen = await client.tryGet(LEASES, name, { namespace, signal, timeoutMs: this.#times.everyMs });
+      this.#answered();
       const now = performance.now();
       if (seen?.metadata.resourceVersion !== this.#lease?.metadata.resourceVersion || this.#lease === null) this.#unchangedSince = now;
       this.#lease = seen;
@@ -107,7 +112,10 @@ class Candidate {
       return true;
     } catch (error) {
       signal.throwIfAborted();
-      if (!(error instanceof KubeError) || !(error.isConflict || error.isAlreadyExists)) log.warn("the election cannot be looked at", { lease: name, error });
+      // Somebody else was faster.
+      if (error instanceof KubeError && (error.isConflict || error.isAlreadyExists)) return false;
+      if (!this.#failing) log.warn("it cannot be looked who leads", { lease: name, error });
+      this.#failing = true;
       return false;
     }
   }
@@ -120,12 +128,19 @@ class Candidate {
       this.#lease ??= await client.tryGet(LEASES, name, { namespace, timeoutMs });
       if (this.#lease !== null && this.#lease.spec.holderIdentity !== identity) return false;
       this.#lease = await this.#write(this.#lease, identity, timeoutMs);
+      this.#answered();
       return true;
     } catch (error) {
-      log.warn("the controller's lease cannot be renewed", { lease: name, error });
+      if (!this.#failing) log.warn("the controller's lease cannot be renewed", { lease: name, error });
+      this.#failing = true;
       this.#lease = null; // Read it again next time.
       return null;
     }
+  }
+
+  #answered(): void {
+    this.#failing = false;
+    this.#options.onAnswer?.();
   }
 
   /** The next one need not wait. */
