@@ -92,11 +92,11 @@ const holds = async (v: Volume): Promise<string[]> =>
   )
     .split("\n")
     .filter((p) => p !== "");
-async function until<T>(what: string, limitMs: number, look: () => Promise<T | null | false>): Promise<T> {
+async function until<T>(what: string, limitMs: number, look: () => Promise<T | null | undefined | false>): Promise<T> {
   const end = performance.now() + limitMs;
   for (;;) {
     const found = await look();
-    if (found !== null && found !== false) return found;
+    if (found !== null && found !== undefined && found !== false) return found;
     assert.ok(performance.now() < end, `${what}: not within ${limitMs} ms`);
     await sleep(200);
   }
@@ -146,8 +146,7 @@ test("at rest it costs next to nothing", async () => {
 
 test("a suspend that is asked for is the guard's, and a resume ends it", async () => {
   await n1.apply({ kind: "SuspendVolume", name: B.device });
-  const known = await until("it is proven", 20_000, async () => (await entries())?.find((e) => e.name === B.device && e.proven) ?? null);
-  assert.equal(known.state, "suspended", "nothing is held: it is done");
+  await until("nothing is held: it is done, and proven", 20_000, async () => (await entries())?.find((e) => e.name === B.device && e.proven && e.state === "suspended"));
   assert.equal(await sh("pgrep -x dmsetup || true"), "", "by the guard");
   assert.equal(
     await sh(`timeout 2 dd if=/dev/mapper/${B.device} of=/dev/null bs=4k count=1 iflag=direct status=none & sleep 1; [ -d /proc/$! ] && echo waits || echo read`),
