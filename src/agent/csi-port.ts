@@ -4,6 +4,7 @@ import { MeshStorError } from "../base/errors.ts";
 import type { HostSnapshot } from "../core/observed.ts";
 import type { Intent } from "../core/plan.ts";
 import { planPublish, planUnpublish } from "../core/plan-publish.ts";
+import { misfitOf } from "../csi/capabilities.ts";
 import type { NodeInfo, NodePort, PublishRequest, StageRequest, StatsRequest, UnpublishRequest, UnstageRequest, VolumeStats } from "../csi/node-port.ts";
 import type { PassResult } from "./reconcile.ts";
 import type { StepHook } from "./ports.ts";
@@ -44,7 +45,9 @@ export function createCsiPort(deps: CsiPortDeps): NodePort {
 }
 
 async function stage(deps: CsiPortDeps, r: StageRequest, signal: AbortSignal): Promise<void> {
-  await mustFind(deps, r.volumeID);
+  const { spec } = await mustFind(deps, r.volumeID);
+  const misfit = misfitOf(r, { name: r.volumeID, spec }, "volume_capability");
+  if (misfit !== null) throw new MeshStorError("InvalidParameter", misfit);
   await mustBeDirectory(deps, r.stagingPath, "staging_target_path");
   const { host, device } = await locate(deps, r.volumeID);
   const there = host.mounts.filter((m) => m.target === r.stagingPath).at(-1);
@@ -119,7 +122,7 @@ async function stats(deps: CsiPortDeps, r: StatsRequest): Promise<VolumeStats> {
   return { ...usage, abnormal: volume.degraded !== "", message: volume.degraded || "all copies are in sync" };
 }
 
-async function mustFind(deps: CsiPortDeps, name: string): Promise<{ uid: string; degraded: string }> {
+async function mustFind(deps: CsiPortDeps, name: string): Promise<{ uid: string; spec: VolumeSpec; degraded: string }> {
   const volume = await deps.find(name);
   if (!volume) throw new MeshStorError("VolumeNotFound", `volume_id ${name} does not exist`);
   return volume;

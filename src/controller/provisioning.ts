@@ -1,6 +1,6 @@
 /** A volume from its request to its first use, as a pure function of the record. */
 import { API_GROUP, API_VERSION, FINALIZER } from "../api/names.ts";
-import type { MeshStorVolume, PartitionRecord, VolumeStatus } from "../api/volume.ts";
+import { FS_TYPES, type MeshStorVolume, type PartitionRecord, type VolumeStatus } from "../api/volume.ts";
 import type { PlacedCopy } from "../core/placement/types.ts";
 import type { CreateRequest } from "../csi/controller-port.ts";
 
@@ -23,7 +23,7 @@ export function newVolume(request: CreateRequest, sectorSize?: number): MeshStor
       numberOfCopies,
       drivesPerCopy,
       memberMissingTimeout,
-      fsType,
+      fsType: fsType ?? FS_TYPES[0],
       ...(sectorSize !== undefined && { sectorSize }),
       ...(requestedName !== volumeID && { requestedName }),
     },

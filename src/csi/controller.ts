@@ -53,13 +53,13 @@ export function controllerService(port: ControllerPort): BoundService {
 function readCreate(request: CreateVolumeRequest): CreateRequest {
   if (request.name === "") throw new MeshStorError("InvalidName", "name is missing");
   const volumeID = volumeNameFor(request.name);
-  checkCapabilities(request.volumeCapabilities);
+  const { fsType } = checkCapabilities(request.volumeCapabilities);
   const parameters = parseParameters(request.parameters);
   const mutable = mutableRefusal(request.mutableParameters);
   if (mutable !== null) throw new MeshStorError("InvalidParameter", mutable);
   if (request.volumeContentSource) throw new MeshStorError("UnsupportedCapability", "volume_content_source: volumes from snapshots or other volumes are not offered");
   const size = checkSize(request.capacityRange);
-  return { requestedName: request.name, volumeID, parameters, fsType: "xfs", ...size, ...readTopology(request.accessibilityRequirements) };
+  return { requestedName: request.name, volumeID, parameters, fsType, ...size, ...readTopology(request.accessibilityRequirements) };
 }
 
 async function mustFind(port: ControllerPort, id: string, signal: AbortSignal): Promise<VolumeSummary> {
@@ -74,7 +74,8 @@ async function validate(port: ControllerPort, request: ValidateVolumeCapabilitie
   if (request.volumeId === "") throw new MeshStorError("InvalidParameter", "volume_id is missing");
   if (volumeCapabilities.length === 0) throw new MeshStorError("InvalidParameter", "volume_capabilities is missing");
   const volume = await mustFind(port, request.volumeId, signal);
-  const refusal = unsupportedReason(volumeCapabilities) ?? parametersRefusal(parameters, volume.spec) ?? mutableRefusal(mutableParameters);
+  const refusal =
+    unsupportedReason(volumeCapabilities, { name: volume.volumeID, spec: volume.spec }) ?? parametersRefusal(parameters, volume.spec) ?? mutableRefusal(mutableParameters);
   if (refusal !== null) return { message: refusal };
   return { confirmed: { volumeCapabilities, volumeContext, parameters, mutableParameters } };
 }

@@ -4,10 +4,13 @@
  * belongs to another volume) is the agent's to refuse, with an error of the table.
  */
 
+import type { FsType } from "../api/volume.ts";
+
 export interface StageRequest {
   volumeID: string;
   stagingPath: string;
-  fsType: "xfs";
+  /** Null: the volume's own. */
+  fsType: FsType | null;
   mountFlags: string[];
   readOnly: boolean;
 }

@@ -14,6 +14,8 @@ const capability = (mode: number = Mode.SINGLE_NODE_WRITER, fsType = "", mountFl
   accessType: { case: "mount" as const, value: { fsType, mountFlags } },
   accessMode: { mode: mode as Mode },
 });
+/** A pod's label as kubelet passes it where the CSIDriver says seLinuxMount. */
+const SELINUX = 'context="system_u:object_r:container_file_t:s0:c12,c34"';
 const block = { accessType: { case: "block" as const, value: {} }, accessMode: { mode: Mode.SINGLE_NODE_WRITER } };
 
 function recorder(change: Partial<NodePort> = {}) {
@@ -35,7 +37,7 @@ function recorder(change: Partial<NodePort> = {}) {
 test("what is asked reaches the agent as it was checked", async () => {
   const { calls, service } = recorder();
   await withServer(Node, service, async (client) => {
-    const volumeCapability = capability(Mode.SINGLE_NODE_MULTI_WRITER, "xfs", ["noatime", "ro", "logbsize=256k"]);
+    const volumeCapability = capability(Mode.SINGLE_NODE_MULTI_WRITER, "xfs", ["noatime", "ro", "logbsize=256k", SELINUX]);
     await client.call("nodeStageVolume", { volumeId: ID, stagingTargetPath: `${STAGING}/`, volumeCapability });
     await client.call("nodePublishVolume", { volumeId: ID, stagingTargetPath: STAGING, targetPath: TARGET, volumeCapability: capability(), readonly: true });
     await client.call("nodePublishVolume", { volumeId: ID, stagingTargetPath: STAGING, targetPath: TARGET, volumeCapability: capability(Mode.SINGLE_NODE_SINGLE_WRITER) });
@@ -43,7 +45,7 @@ test("what is asked reaches the agent as it was checked", async () => {
     await client.call("nodeUnstageVolume", { volumeId: ID, stagingTargetPath: STAGING });
   });
   assert.deepEqual(calls, [
-    ["stage", { volumeID: ID, stagingPath: STAGING, fsType: "xfs", mountFlags: ["noatime", "logbsize=256k"], readOnly: true }],
+    ["stage", { volumeID: ID, stagingPath: STAGING, fsType: "xfs", mountFlags: ["noatime", "logbsize=256k", SELINUX], readOnly: true }],
     ["publish", { volumeID: ID, stagingPath: STAGING, targetPath: TARGET, readOnly: true, exclusive: false }],
     ["publish", { volumeID: ID, stagingPath: STAGING, targetPath: TARGET, readOnly: false, exclusive: true }],
     ["unpublish", { volumeID: ID, targetPath: TARGET }],
@@ -98,6 +100,9 @@ test("bad arguments: one code each, a sentence with the field, and the agent is 
       ["ext4", () => stage({ volumeCapability: capability(1, "ext4") }), "INVALID_ARGUMENT", /fs_type "ext4" is not offered/],
       ["flag that undoes safety", () => stage({ volumeCapability: capability(1, "", ["nouuid"]) }), "INVALID_ARGUMENT", /mount_flags: "nouuid"/],
       ["flag that is two", () => stage({ volumeCapability: capability(1, "", ["noatime,norecovery"]) }), "INVALID_ARGUMENT", /mount_flags: "noatime,norecovery"/],
+      ["a context that is two", () => stage({ volumeCapability: capability(1, "", ['context="a",norecovery,x="b"']) }), "INVALID_ARGUMENT", /mount_flags: "context=/],
+      ["flag that brings in another device", () => stage({ volumeCapability: capability(1, "", ["logdev=/dev/sda"]) }), "INVALID_ARGUMENT", /mount_flags: "logdev=/],
+      ["flag of mount(8) itself", () => stage({ volumeCapability: capability(1, "", ["X-mount.mkdir"]) }), "INVALID_ARGUMENT", /mount_flags: "X-mount.mkdir"/],
       ["flag that is an option", () => stage({ volumeCapability: capability(1, "", ["--bind"]) }), "INVALID_ARGUMENT", /mount_flags: "--bind"/],
       ["no target", () => publish({ targetPath: "" }), "INVALID_ARGUMENT", /^target_path is missing/],
       ["relative target", () => publish({ targetPath: "mnt" }), "INVALID_ARGUMENT", /^target_path "mnt" is not an absolute path/],
