@@ -4,8 +4,9 @@ import { MeshStorError } from "../base/errors.ts";
 import type { HostSnapshot } from "../core/observed.ts";
 import type { Intent } from "../core/plan.ts";
 import { planPublish, planUnpublish } from "../core/plan-publish.ts";
+import { isBlock, stagedTarget } from "../core/staged.ts";
 import { misfitOf } from "../csi/capabilities.ts";
-import type { NodeInfo, NodePort, PublishRequest, StageRequest, StatsRequest, UnpublishRequest, UnstageRequest, VolumeStats } from "../csi/node-port.ts";
+import type { NodeInfo, NodePort, PublishRequest, StageRequest, StatsRequest, UnpublishRequest, UnstageRequest, Usage, VolumeStats } from "../csi/node-port.ts";
 import type { PassResult } from "./reconcile.ts";
 import type { StepHook } from "./ports.ts";
 import { finalError } from "./volumes.ts";
@@ -18,9 +19,13 @@ export interface CsiHost {
   pathKind(path: string): Promise<"directory" | "file" | "missing">;
   makeDirectory(path: string): Promise<void>;
   removeDirectory(path: string): Promise<void>;
+  /** Binds the volume device's node on a file, for a raw block volume. */
+  bindDevice(device: string, target: string): Promise<void>;
   mountPublish(source: string, target: string, readOnly: boolean): Promise<void>;
   unmount(target: string): Promise<void>;
-  usage(path: string): Promise<Pick<VolumeStats, "bytes" | "inodes">>;
+  usage(path: string): Promise<{ bytes: Usage; inodes: Usage }>;
+  /** Errors that the ext4 on a device (kernel name) has met since it was last checked. */
+  ext4Errors(device: string): Promise<number>;
 }
 
 export interface CsiPortDeps {
@@ -50,8 +55,9 @@ async function stage(deps: CsiPortDeps, r: StageRequest, signal: AbortSignal): P
   if (misfit !== null) throw new MeshStorError("InvalidParameter", misfit);
   await mustBeDirectory(deps, r.stagingPath, "staging_target_path");
   const { host, device } = await locate(deps, r.volumeID);
-  const there = host.mounts.filter((m) => m.target === r.stagingPath).at(-1);
-  if (there && there.device !== device) throw new MeshStorError("TargetInUse", `staging_target_path ${r.stagingPath} is used by another mount (${there.device || there.fsType})`);
+  const target = stagedTarget(spec, r.stagingPath);
+  const there = host.mounts.filter((m) => m.target === r.stagingPath || m.target === target).at(-1);
+  if (there && there.device !== device) throw new MeshStorError("TargetInUse", `staging_target_path ${there.target} is used by another mount (${there.device || there.fsType})`);
   await untilDone(deps, r.volumeID, { kind: "stage", stagingPath: r.stagingPath, mountFlags: r.mountFlags, readOnly: r.readOnly }, signal);
 }
 
@@ -87,17 +93,22 @@ function untilDone(deps: CsiPortDeps, name: string, intent: Intent, signal: Abor
 }
 
 async function publish(deps: CsiPortDeps, r: PublishRequest): Promise<void> {
-  await mustFind(deps, r.volumeID);
-  if ((await deps.host.pathKind(r.targetPath)) === "file") throw new MeshStorError("TargetInUse", `target_path ${r.targetPath} is not a directory`);
+  const { spec } = await mustFind(deps, r.volumeID);
+  const misfit = misfitOf(r, { name: r.volumeID, spec }, "volume_capability");
+  if (misfit !== null) throw new MeshStorError("InvalidParameter", misfit);
+  const wrong = isBlock(spec) ? "directory" : "file";
+  if ((await deps.host.pathKind(r.targetPath)) === wrong) throw new MeshStorError("TargetInUse", `target_path ${r.targetPath} is a ${wrong}`);
   for (;;) {
     const { host, device } = await locate(deps, r.volumeID);
-    const next = planPublish(host.mounts, device, r);
+    const next = planPublish(host.mounts, device, spec, r);
     if (next.refusal) throw new MeshStorError(next.refusal.code, next.refusal.message);
     if (!next.action) return;
-    await deps.host.makeDirectory(r.targetPath);
-    deps.hook("before", next.action.kind);
-    await deps.host.mountPublish(r.stagingPath, r.targetPath, r.readOnly);
-    deps.hook("after", next.action.kind);
+    const { kind } = next.action;
+    if (kind !== "BindDevice") await deps.host.makeDirectory(r.targetPath);
+    deps.hook("before", kind);
+    if (kind === "BindDevice") await deps.host.bindDevice(next.action.device, r.targetPath);
+    else await deps.host.mountPublish(r.stagingPath, r.targetPath, r.readOnly);
+    deps.hook("after", kind);
   }
 }
 
@@ -118,8 +129,12 @@ async function stats(deps: CsiPortDeps, r: StatsRequest): Promise<VolumeStats> {
   const { host, device } = await locate(deps, r.volumeID);
   if (device === null || !host.mounts.some((m) => m.target === r.volumePath && m.device === device))
     throw new MeshStorError("VolumeNotFound", `volume ${r.volumeID} is not mounted at volume_path ${r.volumePath}`);
-  const usage = await deps.host.usage(r.volumePath);
-  return { ...usage, abnormal: volume.degraded !== "", message: volume.degraded || "all copies are in sync" };
+  const errors = volume.spec.fsType === "ext4" && !isBlock(volume.spec) ? await deps.host.ext4Errors(device) : 0;
+  const unwell = volume.degraded || (errors > 0 ? `ext4 has met ${errors} errors since it was last checked: unstage the volume, and run e2fsck on a copy or a backup first` : "");
+  const condition = { abnormal: unwell !== "", message: unwell || "all copies are in sync" };
+  // A raw device has a size, and only its user knows what of it is used.
+  if (isBlock(volume.spec)) return { size: host.volumeDevices.find((d) => d.device === device)!.sizeBytes, ...condition };
+  return { ...(await deps.host.usage(r.volumePath)), ...condition };
 }
 
 async function mustFind(deps: CsiPortDeps, name: string): Promise<{ uid: string; spec: VolumeSpec; degraded: string }> {

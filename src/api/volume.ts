@@ -9,8 +9,10 @@ export const PHASES = ["New", "Requested", "Syncing", "Synced", "Expanding", "Re
 export const PARTITION_STATES = ["Requested", "Created", "Syncing", "Synced", "Spare", "Faulty", "Missing", "Replacing", "Deleting"] as const;
 
 /** Filesystems that are offered; the first one where nobody says. */
-export const FS_TYPES = ["xfs"] as const;
+export const FS_TYPES = ["xfs", "ext4"] as const;
 export type FsType = (typeof FS_TYPES)[number];
+export const VOLUME_MODES = ["Filesystem", "Block"] as const;
+export type VolumeMode = (typeof VOLUME_MODES)[number];
 
 export const volumeSpecSchema = z.object({
   capacityBytes: z.int().min(536_870_912).max(1_125_899_906_842_624).describe("Size of the volume in bytes, a multiple of 1 MiB, from 512 MiB to 1 PiB; it can grow, not shrink."),
@@ -18,7 +20,8 @@ export const volumeSpecSchema = z.object({
   drivesPerCopy: z.int().min(1).max(16).default(1).describe("Number of drives that one copy is striped over (StorageClass: drivesPerCopy or stripeWidth)."),
   memberMissingTimeout: z.int().min(60).max(2_147_483_647).default(900).describe("Seconds that a member may be missing before it is replaced."),
   sectorSize: z.int().min(512).max(4096).optional().describe("Logical sector size of every member in bytes: 512 or 4096; without it any drive will do."),
-  fsType: z.enum(FS_TYPES).default("xfs").describe("Filesystem on the volume."),
+  volumeMode: z.enum(VOLUME_MODES).default("Filesystem").describe("What pods see: a mounted filesystem, or the raw device."),
+  fsType: z.enum(FS_TYPES).default("xfs").describe("Filesystem on the volume; means nothing for a raw one."),
   avoidNodes: z.array(z.string()).optional().describe("Nodes that shall not hold a copy; one that does gives it up once enough others are in sync."),
   requestedName: z.string().optional().describe("The name the CSI caller asked for, where it differs from metadata.name."),
 });
@@ -155,6 +158,8 @@ export interface VolumeSpec {
   memberMissingTimeout: number;
   /** Logical sector size in bytes of every member: 512 or 4096. */
   sectorSize?: number;
+  /** Absent: Filesystem. */
+  volumeMode?: VolumeMode;
   fsType: FsType;
   avoidNodes?: string[];
   requestedName?: string;

@@ -25,6 +25,7 @@ function request(name: string, change: Partial<Omit<CreateRequest, "parameters">
   return {
     requestedName: name,
     volumeID: name,
+    volumeMode: "Filesystem",
     fsType: "xfs",
     capacityBytes,
     atLeast: capacityBytes,

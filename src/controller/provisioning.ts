@@ -13,7 +13,7 @@ export const PROVISIONING = `${API_GROUP}/provisioning`;
 /** The object for a request; its sector size is fixed by the placement, so that later copies match. */
 export function newVolume(request: CreateRequest, sectorSize?: number): MeshStorVolume {
   const { numberOfCopies, drivesPerCopy, memberMissingTimeout } = request.parameters;
-  const { volumeID, requestedName, capacityBytes, fsType } = request;
+  const { volumeID, requestedName, capacityBytes, volumeMode, fsType } = request;
   return {
     apiVersion: `${API_GROUP}/${API_VERSION}`,
     kind: "MeshStorVolume",
@@ -23,6 +23,7 @@ export function newVolume(request: CreateRequest, sectorSize?: number): MeshStor
       numberOfCopies,
       drivesPerCopy,
       memberMissingTimeout,
+      ...(volumeMode === "Block" && { volumeMode }),
       fsType: fsType ?? FS_TYPES[0],
       ...(sectorSize !== undefined && { sectorSize }),
       ...(requestedName !== volumeID && { requestedName }),

@@ -6,7 +6,7 @@
  * the host. The list of kinds (ACTION_KINDS) is what the kill tests run through.
  */
 
-import type { Verdict } from "../api/volume.ts";
+import type { FsType, Verdict } from "../api/volume.ts";
 
 export interface MemberRef {
   partitionUUID: string;
@@ -98,11 +98,18 @@ export type HostAction =
   | { kind: "ResumeVolume"; name: string; notAfterMs: number | null }
   /** Kills every process that uses the volume, and proves it: gone, or SIGKILL pending on every thread (I4, Z15). Kernel users are refused. */
   | { kind: "KillUsers"; name: string; targets: string[] }
-  /** XFS: from here on nothing that is held can be reported as success (I4, E13). */
-  | { kind: "ShutdownFilesystem"; target: string }
+  /** From here on the filesystem answers with errors; with XFS nothing that is held can be reported as success any more (I4, E13). */
+  | { kind: "ShutdownFilesystem"; target: string; fsType: FsType }
+  /**
+   * Gives a suspended volume device a table under which every request fails, and lets it go on with that: whoever has it
+   * open, or opens it by a node that is left, reaches nothing any more (I4). Waits for the requests under way.
+   */
+  | { kind: "FailVolume"; name: string }
   /** mkfs for exactly this UUID on a device proven blank, or again for the same UUID (I6). */
-  | { kind: "MakeFilesystem"; device: string; fsType: "xfs"; uuid: string; sectorSize: number; stripes: number }
-  | { kind: "MountStage"; device: string; target: string; fsType: "xfs"; options: string[]; readOnly: boolean }
+  | { kind: "MakeFilesystem"; device: string; fsType: FsType; uuid: string; sectorSize: number; stripes: number }
+  | { kind: "MountStage"; device: string; target: string; fsType: FsType; options: string[]; readOnly: boolean }
+  /** Binds the volume device's node on a file: how a raw block volume is staged, and published. */
+  | { kind: "BindDevice"; device: string; target: string }
   | { kind: "UnmountStage"; target: string }
   | { kind: "MountPublish"; source: string; target: string; readOnly: boolean }
   | { kind: "UnmountPublish"; target: string };
@@ -181,8 +188,10 @@ export const ALL_HOST_KINDS = [
   "ResumeVolume",
   "KillUsers",
   "ShutdownFilesystem",
+  "FailVolume",
   "MakeFilesystem",
   "MountStage",
+  "BindDevice",
   "UnmountStage",
   "MountPublish",
   "UnmountPublish",

@@ -19,6 +19,7 @@ import { planStart } from "./plan-start.ts";
 import { planStop } from "./plan-stop.ts";
 import type { Plan, PlanInput } from "./plan-types.ts";
 import { NOTHING, refusePlan, wait } from "./plan-types.ts";
+import { stagedTarget } from "./staged.ts";
 import type { VolumeView } from "./view.ts";
 import { runsInEpoch, viewVolume } from "./view.ts";
 
@@ -54,6 +55,7 @@ export const FRESH_KINDS: ReadonlySet<ActionKind> = new Set<ActionKind>([
   "RemoveVolumeDevice",
   "KillUsers",
   "ShutdownFilesystem",
+  "FailVolume",
 ]);
 
 export function plan(input: PlanInput): Plan {
@@ -89,7 +91,7 @@ function isStoppedByForce(view: VolumeView, input: PlanInput): boolean {
   if (hasBegun(view, input)) return true;
   // Not mounted yet, and the last good copy lost its connection, which is used once: nobody is served, so it is begun again.
   const again = intent.kind === "stage" && view.mounts.length === 0;
-  const asked = again || mustHandOver(view, input) || (intent.kind === "unstage" && view.mounts.every((m) => m.target === intent.stagingPath));
+  const asked = again || mustHandOver(view, input) || (intent.kind === "unstage" && view.mounts.every((m) => m.target === stagedTarget(view.volume.spec, intent.stagingPath)));
   return asked && isOverdue(view, input);
 }
 
@@ -134,6 +136,8 @@ function addWaits(plan: Plan, waits: string[]): Plan {
   return { ...plan, waits: [...waits, ...plan.waits] };
 }
 
+/** A suspend goes alone: nothing that needs the API, or may take long, hinders it (I10, I4). */
 function withProvider(owner: Plan, provider: Plan): Plan {
+  if (owner.actions.some((a) => a.kind === "SuspendVolume")) return { ...owner, waits: [...owner.waits, ...provider.waits] };
   return { ...owner, actions: [...provider.actions, ...owner.actions], waits: [...owner.waits, ...provider.waits] };
 }

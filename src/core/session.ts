@@ -155,6 +155,7 @@ export function afterSuccess(session: Session, action: Action, facts: { epoch: n
     case "ShutdownFilesystem":
       return { ...session, shutDown: true };
     case "MountStage":
+    case "BindDevice":
       return { ...session, killed: false, shutDown: false };
     case "RecordRelease":
       return keepProvider(session);
@@ -193,6 +194,7 @@ export function afterFailure(session: Session, action: Action, code: ErrorCode, 
       // MD does not take them all although the stop was clean: any one of R has every acknowledged write (L1, I3).
       return code === "Unsafe" ? { ...session, startAlone: true } : session;
     case "UnmountStage":
+    case "RemoveVolumeDevice":
       // Somebody came to use the volume after its users were killed: they are killed again (I4).
       return { ...session, killed: false };
     default:

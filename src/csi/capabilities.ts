@@ -1,11 +1,13 @@
 /** Volume capabilities: which access modes, volume modes, filesystems and mount flags are offered. */
-import { FS_TYPES, type FsType, type VolumeSpec } from "../api/volume.ts";
+import { FS_TYPES, type FsType, type VolumeMode, type VolumeSpec } from "../api/volume.ts";
+import { isBlock } from "../core/staged.ts";
 import { MeshStorError } from "../base/errors.ts";
 import { type VolumeCapability, VolumeCapability_AccessMode_Mode as Mode } from "./gen/csi_pb.ts";
 import { quoted } from "./quoted.ts";
 
 /** What a capability asks for, once it is found to be offered. */
 export interface CapabilityWish {
+  volumeMode: VolumeMode;
   /** Null: not said; the volume's own. */
   fsType: FsType | null;
   mountFlags: string[];
@@ -62,7 +64,6 @@ function isFsType(text: string): text is FsType {
 /** Why a capability is not offered, as a clause that names the field; null if it is. */
 function refusalOf(capability: VolumeCapability, field: string): string | null {
   const { accessType, accessMode } = capability;
-  if (accessType.case === "block") return `${field}.block: raw block volumes are not offered yet`;
   const mode = accessMode?.mode ?? Mode.UNKNOWN;
   if (!OFFERED_MODES.has(mode)) return `${field}.access_mode ${modeName(mode)} is not offered: a volume is used by one node at a time`;
   if (accessType.case !== "mount") return null;
@@ -82,6 +83,7 @@ export function checkCapability(capability: VolumeCapability | undefined, field:
   if (refusal !== null) throw new MeshStorError("UnsupportedCapability", refusal);
   const { fsType = "", mountFlags = [] } = capability.accessType.case === "mount" ? capability.accessType.value : {};
   return {
+    volumeMode: capability.accessType.case === "block" ? "Block" : "Filesystem",
     fsType: isFsType(fsType) ? fsType : null,
     mountFlags: mountFlags.filter((flag) => flag !== "rw" && flag !== "ro"),
     readOnly: mountFlags.includes("ro"),
@@ -90,17 +92,25 @@ export function checkCapability(capability: VolumeCapability | undefined, field:
 }
 
 /** What a list of capabilities says of the volume itself. @throws MeshStorError see {@link checkCapability}; InvalidParameter if they contradict each other. */
-export function checkCapabilities(capabilities: readonly VolumeCapability[]): Pick<CapabilityWish, "fsType"> {
+export function checkCapabilities(capabilities: readonly VolumeCapability[]): Pick<CapabilityWish, "volumeMode" | "fsType"> {
   if (capabilities.length === 0) throw new MeshStorError("InvalidParameter", "volume_capabilities is missing");
   const wishes = capabilities.map((capability, i) => checkCapability(capability, `volume_capabilities[${i}]`));
   const fsTypes = [...new Set(wishes.flatMap(({ fsType }) => fsType ?? []))];
   if (fsTypes.length > 1) throw new MeshStorError("InvalidParameter", `volume_capabilities: mount.fs_type is ${fsTypes.join(" in one and ")} in another`);
-  return { fsType: fsTypes[0] ?? null };
+  const modes = [...new Set(wishes.map(({ volumeMode }) => volumeMode))];
+  if (modes.length > 1) throw new MeshStorError("InvalidParameter", "volume_capabilities: mount in one and block in another; a volume is one of the two");
+  return { volumeMode: modes[0]!, fsType: fsTypes[0] ?? null };
 }
 
 /** Why a capability that is offered does not fit this volume, as a clause that names the field; null if it does. */
-export function misfitOf(wish: Pick<CapabilityWish, "fsType">, volume: { name: string; spec: Pick<VolumeSpec, "fsType"> }, field: string): string | null {
+export function misfitOf(
+  wish: Pick<CapabilityWish, "volumeMode" | "fsType">,
+  volume: { name: string; spec: Pick<VolumeSpec, "volumeMode" | "fsType"> },
+  field: string,
+): string | null {
   const { name, spec } = volume;
+  if (isBlock(spec)) return wish.volumeMode === "Block" ? null : `${field}.mount: volume ${name} is a raw block volume`;
+  if (wish.volumeMode === "Block") return `${field}.block: volume ${name} has a filesystem`;
   if (wish.fsType !== null && wish.fsType !== spec.fsType) return `${field}.mount.fs_type is ${wish.fsType}, volume ${name} carries ${spec.fsType}`;
   return null;
 }

@@ -1,6 +1,6 @@
 /** What the CSI Controller service asks of the controller role. The edge (controller.ts) has checked the arguments. */
 import type { VolumeParameters } from "../api/parameters.ts";
-import type { FsType, VolumeSpec } from "../api/volume.ts";
+import type { FsType, VolumeMode, VolumeSpec } from "../api/volume.ts";
 import type { SizeWish, TopologyWish } from "./checks.ts";
 
 export interface CreateRequest extends SizeWish, TopologyWish {
@@ -9,6 +9,7 @@ export interface CreateRequest extends SizeWish, TopologyWish {
   /** The name of the volume made from it; also its id. */
   volumeID: string;
   parameters: VolumeParameters;
+  volumeMode: VolumeMode;
   /** Null: the default of a new volume, whatever an existing one has. */
   fsType: FsType | null;
 }

@@ -65,6 +65,7 @@ test("a request reaches the role as it was checked; the answer carries no topolo
     requestedName: "PVC_1",
     volumeID: first!.volumeID,
     parameters: { numberOfCopies: 3, drivesPerCopy: 2, memberMissingTimeout: 60 },
+    volumeMode: "Filesystem",
     fsType: "xfs",
     capacityBytes: GiB + MiB,
     atLeast: GiB + 1,
@@ -86,10 +87,16 @@ test("bad input: one code each, a sentence with the field, and the role is never
     ["quotes", create({ name: `a"'b` }), "INVALID_ARGUMENT", /name "a\\"'b" is not allowed/],
     ["newlines", create({ name: "a\nb" }), "INVALID_ARGUMENT", /name "a\\nb" is not allowed/],
     ["no capabilities", create({ volumeCapabilities: [] }), "INVALID_ARGUMENT", /^volume_capabilities is missing/],
-    ["block", create({ volumeCapabilities: [mount(), block] }), "INVALID_ARGUMENT", /^volume_capabilities\[1\]\.block: raw block volumes are not offered yet/],
+    ["both modes", create({ volumeCapabilities: [mount(), block] }), "INVALID_ARGUMENT", /^volume_capabilities: mount in one and block in another/],
+    [
+      "two filesystems",
+      create({ volumeCapabilities: [mount(1, "xfs"), mount(1, "ext4")] }),
+      "INVALID_ARGUMENT",
+      /^volume_capabilities: mount.fs_type is xfs in one and ext4 in another/,
+    ],
     ["ReadWriteMany", create({ volumeCapabilities: [mount(Mode.MULTI_NODE_MULTI_WRITER)] }), "INVALID_ARGUMENT", /^volume_capabilities\[0\]\.access_mode MULTI_NODE_MULTI_WRITER/],
     ["ReadOnlyMany", create({ volumeCapabilities: [mount(Mode.MULTI_NODE_READER_ONLY)] }), "INVALID_ARGUMENT", /MULTI_NODE_READER_ONLY is not offered/],
-    ["ext4", create({ volumeCapabilities: [mount(1, "ext4")] }), "INVALID_ARGUMENT", /fs_type "ext4" is not offered/],
+    ["btrfs", create({ volumeCapabilities: [mount(1, "btrfs")] }), "INVALID_ARGUMENT", /fs_type "btrfs" is not offered/],
     ["copies 0", parameter("numberOfCopies", "0"), "INVALID_ARGUMENT", /numberOfCopies is "0"/],
     ["copies -1", parameter("replicaCount", "-1"), "INVALID_ARGUMENT", /replicaCount is "-1"/],
     ["copies two", parameter("numberOfCopies", "two"), "INVALID_ARGUMENT", /numberOfCopies is "two"/],
@@ -175,7 +182,7 @@ test("capacity, conditions and capabilities", async () => {
     const capacity = await client.call("getCapacity", { parameters: { replicaCount: "3" }, accessibleTopology: { segments: { [NODE_KEY]: "n1" } } });
     assert.deepEqual([capacity.availableCapacity, capacity.maximumVolumeSize, capacity.minimumVolumeSize], [BigInt(9 * GiB), BigInt(3 * GiB), BigInt(512 * MiB)]);
     assert.deepEqual(asked, [{ parameters: { numberOfCopies: 3, drivesPerCopy: 1, memberMissingTimeout: 900 }, within: ["n1"] }]);
-    assert.equal((await client.call("getCapacity", { volumeCapabilities: [block] })).availableCapacity, 0n);
+    assert.equal((await client.call("getCapacity", { volumeCapabilities: [mount(Mode.MULTI_NODE_MULTI_WRITER)] })).availableCapacity, 0n);
     assert.equal(await codeOf(client.call("getCapacity", { parameters: { replicaCount: "0" } })), "INVALID_ARGUMENT");
     await client.call("createVolume", create());
     volumes.set("pvc-1", { ...volumes.get("pvc-1")!, abnormal: true, message: "the copy on node n2 is missing" });

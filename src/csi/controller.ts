@@ -53,13 +53,13 @@ export function controllerService(port: ControllerPort): BoundService {
 function readCreate(request: CreateVolumeRequest): CreateRequest {
   if (request.name === "") throw new MeshStorError("InvalidName", "name is missing");
   const volumeID = volumeNameFor(request.name);
-  const { fsType } = checkCapabilities(request.volumeCapabilities);
+  const { volumeMode, fsType } = checkCapabilities(request.volumeCapabilities);
   const parameters = parseParameters(request.parameters);
   const mutable = mutableRefusal(request.mutableParameters);
   if (mutable !== null) throw new MeshStorError("InvalidParameter", mutable);
   if (request.volumeContentSource) throw new MeshStorError("UnsupportedCapability", "volume_content_source: volumes from snapshots or other volumes are not offered");
   const size = checkSize(request.capacityRange);
-  return { requestedName: request.name, volumeID, parameters, fsType, ...size, ...readTopology(request.accessibilityRequirements) };
+  return { requestedName: request.name, volumeID, parameters, volumeMode, fsType, ...size, ...readTopology(request.accessibilityRequirements) };
 }
 
 async function mustFind(port: ControllerPort, id: string, signal: AbortSignal): Promise<VolumeSummary> {

@@ -4,11 +4,12 @@
  * belongs to another volume) is the agent's to refuse, with an error of the table.
  */
 
-import type { FsType } from "../api/volume.ts";
+import type { FsType, VolumeMode } from "../api/volume.ts";
 
 export interface StageRequest {
   volumeID: string;
   stagingPath: string;
+  volumeMode: VolumeMode;
   /** Null: the volume's own. */
   fsType: FsType | null;
   mountFlags: string[];
@@ -22,6 +23,8 @@ export interface PublishRequest {
   volumeID: string;
   stagingPath: string;
   targetPath: string;
+  volumeMode: VolumeMode;
+  fsType: FsType | null;
   readOnly: boolean;
   /** No other target of this volume may exist on the node (ReadWriteOncePod); refused with TargetInUse otherwise. */
   exclusive: boolean;
@@ -40,8 +43,11 @@ export interface Usage {
   available: number;
 }
 export interface VolumeStats {
-  bytes: Usage;
-  inodes: Usage;
+  /** Of a filesystem. */
+  bytes?: Usage;
+  inodes?: Usage;
+  /** Of a raw device, in bytes. */
+  size?: number;
   /** True if the volume is degraded or worse; `message` says in which way. */
   abnormal: boolean;
   message: string;

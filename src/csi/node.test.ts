@@ -45,9 +45,9 @@ test("what is asked reaches the agent as it was checked", async () => {
     await client.call("nodeUnstageVolume", { volumeId: ID, stagingTargetPath: STAGING });
   });
   assert.deepEqual(calls, [
-    ["stage", { volumeID: ID, stagingPath: STAGING, fsType: "xfs", mountFlags: ["noatime", "logbsize=256k", SELINUX], readOnly: true }],
-    ["publish", { volumeID: ID, stagingPath: STAGING, targetPath: TARGET, readOnly: true, exclusive: false }],
-    ["publish", { volumeID: ID, stagingPath: STAGING, targetPath: TARGET, readOnly: false, exclusive: true }],
+    ["stage", { volumeID: ID, stagingPath: STAGING, volumeMode: "Filesystem", fsType: "xfs", mountFlags: ["noatime", "logbsize=256k", SELINUX], readOnly: true }],
+    ["publish", { volumeID: ID, stagingPath: STAGING, targetPath: TARGET, volumeMode: "Filesystem", fsType: null, readOnly: true, exclusive: false }],
+    ["publish", { volumeID: ID, stagingPath: STAGING, targetPath: TARGET, volumeMode: "Filesystem", fsType: null, readOnly: false, exclusive: true }],
     ["unpublish", { volumeID: ID, targetPath: TARGET }],
     ["unstage", { volumeID: ID, stagingPath: STAGING }],
   ]);
@@ -74,6 +74,23 @@ test("info, capabilities and stats", async () => {
   });
 });
 
+test("a raw block volume: staged and published as one, and of its usage only the size is known", async () => {
+  const { calls, service } = recorder({ stats: async () => ({ size: 1024, abnormal: false, message: "all copies are in sync" }) });
+  await withServer(Node, service, async (client) => {
+    await client.call("nodeStageVolume", { volumeId: ID, stagingTargetPath: STAGING, volumeCapability: block });
+    await client.call("nodePublishVolume", { volumeId: ID, stagingTargetPath: STAGING, targetPath: TARGET, volumeCapability: block, readonly: true });
+    const { usage } = await client.call("nodeGetVolumeStats", { volumeId: ID, volumePath: TARGET });
+    assert.deepEqual(
+      usage.map((u) => [u.unit, u.total, u.used, u.available]),
+      [[1, 1024n, 0n, 0n]],
+    );
+  });
+  assert.deepEqual(calls, [
+    ["stage", { volumeID: ID, stagingPath: STAGING, volumeMode: "Block", fsType: null, mountFlags: [], readOnly: false }],
+    ["publish", { volumeID: ID, stagingPath: STAGING, targetPath: TARGET, volumeMode: "Block", fsType: null, readOnly: true, exclusive: false }],
+  ]);
+});
+
 test("bad arguments: one code each, a sentence with the field, and the agent is never asked", async () => {
   const { calls, service } = recorder();
   await withServer(Node, service, async (client) => {
@@ -93,11 +110,10 @@ test("bad arguments: one code each, a sentence with the field, and the agent is 
       ["no capability", () => stage({ volumeCapability: undefined }), "INVALID_ARGUMENT", /^volume_capability is missing/],
       ["no access type", () => stage({ volumeCapability: { accessMode: { mode: 1 } } }), "INVALID_ARGUMENT", /neither mount nor block/],
       ["no access mode", () => stage({ volumeCapability: { accessType: { case: "mount", value: {} } } }), "INVALID_ARGUMENT", /access_mode is missing/],
-      ["block", () => stage({ volumeCapability: block }), "INVALID_ARGUMENT", /^volume_capability.block: raw block volumes are not offered yet/],
       ["many writers", () => stage({ volumeCapability: capability(Mode.MULTI_NODE_MULTI_WRITER) }), "INVALID_ARGUMENT", /access_mode MULTI_NODE_MULTI_WRITER is not offered/],
       ["reader only", () => stage({ volumeCapability: capability(Mode.SINGLE_NODE_READER_ONLY) }), "INVALID_ARGUMENT", /access_mode SINGLE_NODE_READER_ONLY/],
       ["unknown mode", () => stage({ volumeCapability: capability(77) }), "INVALID_ARGUMENT", /access_mode 77 is not offered/],
-      ["ext4", () => stage({ volumeCapability: capability(1, "ext4") }), "INVALID_ARGUMENT", /fs_type "ext4" is not offered/],
+      ["btrfs", () => stage({ volumeCapability: capability(1, "btrfs") }), "INVALID_ARGUMENT", /fs_type "btrfs" is not offered, only "xfs" and "ext4"/],
       ["flag that undoes safety", () => stage({ volumeCapability: capability(1, "", ["nouuid"]) }), "INVALID_ARGUMENT", /mount_flags: "nouuid"/],
       ["flag that is two", () => stage({ volumeCapability: capability(1, "", ["noatime,norecovery"]) }), "INVALID_ARGUMENT", /mount_flags: "noatime,norecovery"/],
       ["a context that is two", () => stage({ volumeCapability: capability(1, "", ['context="a",norecovery,x="b"']) }), "INVALID_ARGUMENT", /mount_flags: "context=/],

@@ -3,6 +3,7 @@ import type { HostAction } from "../core/action.ts";
 import { closeWindow, createVolumeDevice, openWindow, removeVolumeDevice } from "./dm/devices.ts";
 import { shutdownFilesystem } from "./fence/shutdown.ts";
 import { resumeVolume, suspendVolume } from "./fence/suspend.ts";
+import { failVolume } from "./dm/fail.ts";
 import { guardVolume } from "./guard/arm.ts";
 import { createPartition, deletePartition } from "./gpt/partition.ts";
 import { zeroPartition } from "./gpt/zero.ts";
@@ -12,13 +13,14 @@ import { createMirror } from "./md/create.ts";
 import { addMember, failMember, removeMember, setWriteMostlyOf, shrinkMirror } from "./md/members.ts";
 import { reAddMember } from "./md/readd.ts";
 import { stopArray } from "./md/stop.ts";
+import { bindDevice } from "./mount/bind-device.ts";
 import { mountPublish, mountStage, unmountPublish, unmountStage } from "./mount/commands.ts";
 import { connect } from "./nvme/connect.ts";
 import { disconnect } from "./nvme/disconnect.ts";
 import { cutExport } from "./nvmet/cut.ts";
 import { createExport } from "./nvmet/export.ts";
 import { killUsers } from "./users/kill.ts";
-import { makeFilesystem } from "./xfs/make.ts";
+import { makeFilesystem } from "./filesystem.ts";
 
 export interface ApplyContext {
   /** Kubernetes UID of this node: host NQN and host ID derive from it. */
@@ -60,8 +62,10 @@ const ADAPTERS: Adapters = {
   ResumeVolume: resumeVolume,
   KillUsers: killUsers,
   ShutdownFilesystem: shutdownFilesystem,
+  FailVolume: failVolume,
   MakeFilesystem: makeFilesystem,
   MountStage: mountStage,
+  BindDevice: bindDevice,
   UnmountStage: unmountStage,
   MountPublish: mountPublish,
   UnmountPublish: unmountPublish,

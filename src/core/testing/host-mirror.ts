@@ -100,7 +100,7 @@ function assembleMirror(w: World, n: NodeState, action: Of<"AssembleMirror">): v
 function failMember(w: World, n: NodeState, action: Of<"FailMember">): void {
   const { array, m } = memberOf(n, action.device, action.window);
   if (!m || m.faulty) return;
-  if (!isReleasedByForce(n)) {
+  if (!isReleasedByForce(w, n)) {
     if (statusOf(w).mirrors?.[array.mirror]?.inSync.includes(m.window.uuid)) violated("I1", `member ${m.window.uuid} is failed while R names it`);
     if (!n.agent.bumped.has(m.window.uuid)) violated("Z2", `member ${m.window.uuid} is failed without a record by this process`);
     checkLabels(w, array, m);

@@ -69,10 +69,11 @@ export function snapshotOf(n: NodeState, volume: { name: string; uid: string }, 
             name: volumeDeviceName(volume.name),
             volumeUID: volume.uid,
             sizeBytes: GiB,
-            below: n.volumeDevice.below.map(arrayDevice).sort(),
+            below: n.volumeDevice.failed ? [] : n.volumeDevice.below.map(arrayDevice).sort(),
             // With a request held the suspend waits there; nothing new gets through either way (Z14).
             suspended: n.volumeDevice.suspended && n.volumeDevice.below.every((a) => a.writes.length === 0),
             suspending: n.volumeDevice.suspended && n.volumeDevice.below.some((a) => a.writes.length > 0),
+            failed: n.volumeDevice.failed,
             guarded: n.volumeDevice.guard?.nqns ?? null,
           },
         ]
@@ -126,7 +127,7 @@ function mirrorOf(n: NodeState, a: ArrayState): Mirror {
       flags: [...(m.faulty ? ["faulty"] : m.inSync ? ["in_sync"] : ["spare"]), ...(m.writeMostly ? ["write_mostly"] : [])],
       slot: m.faulty ? null : i,
     })),
-    holders: n.volumeDevice?.below.includes(a) ? [VOLUME_DEVICE] : [],
+    holders: n.volumeDevice?.below.includes(a) && !n.volumeDevice.failed ? [VOLUME_DEVICE] : [],
   };
 }
 

@@ -50,11 +50,13 @@ export function* applyHost(w: World, n: NodeState, action: HostAction): Steps {
     case "ResumeVolume":
     case "KillUsers":
     case "ShutdownFilesystem":
+    case "FailVolume":
       return applyFenceAction(w, n, action);
     case "CreateVolumeDevice":
     case "RemoveVolumeDevice":
     case "MakeFilesystem":
     case "MountStage":
+    case "BindDevice":
     case "UnmountStage":
     case "MountPublish":
     case "UnmountPublish":
@@ -202,7 +204,7 @@ function disconnect(w: World, n: NodeState, action: Of<"Disconnect">): void {
   if (!c) return;
   for (const array of n.arrays) {
     const m = array.members.find((x) => x.window.conn === c);
-    if (m && !m.faulty && !isReleasedByForce(n)) violated("Z1", `${action.nqn} is disconnected under a member that MD still counts on`);
+    if (m && !m.faulty && !isReleasedByForce(w, n)) violated("Z1", `${action.nqn} is disconnected under a member that MD still counts on`);
   }
   dropConnection(w, n, c);
 }

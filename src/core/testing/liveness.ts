@@ -1,7 +1,6 @@
 /** When faults stop: the volume starts where it is asked for, becomes healthy, moves, stops and goes without a trace. */
 import { endJob } from "./agent.ts";
 import { landPut } from "./api.ts";
-import { STAGING } from "./builders.ts";
 import { stepController } from "./controller.ts";
 import { leftoversOf } from "./host.ts";
 import { checkWorld } from "./invariants.ts";
@@ -9,6 +8,7 @@ import { flush, stepRecovery, submit } from "./md.ts";
 import { revive } from "./faults.ts";
 import { deleteVolume, detectLosses, kubeletAsks, powerOff, powerOn, stepAgent, togglePublish } from "./model.ts";
 import { advance } from "./time.ts";
+import { isStaged } from "./kind.ts";
 import type { NodeState, World } from "./world.ts";
 import { BLOCKS, latest, partsOf, say, statusOf, violated } from "./world.ts";
 
@@ -75,7 +75,7 @@ export function unstageEverywhere(w: World): void {
 
 export function stageOn(w: World, n: NodeState): void {
   n.wants = "stage";
-  until(w, `staged on node ${n.name}`, () => n.wants === "none" && n.mounts.some((m) => m.target === STAGING));
+  until(w, `staged on node ${n.name}`, () => n.wants === "none" && isStaged(w, n));
 }
 
 export function isHealthy(w: World, owner: NodeState): boolean {
@@ -108,7 +108,7 @@ function stageWithoutOne(w: World, owner: NodeState): void {
   }
   for (const n of w.nodes) endJob(w, n);
   powerOff(w, away);
-  const staged = () => owner.wants === "none" && owner.mounts.some((m) => m.target === STAGING);
+  const staged = () => owner.wants === "none" && isStaged(w, owner);
   // A node that leaves between "the others are recorded out" and the start of the one member chosen takes the last good copy with it.
   const hopeless = () => {
     const { mirrors = [], partitions = [] } = statusOf(w);
@@ -135,7 +135,7 @@ export function checkLiveness(w: World): void {
   if (latest(w) && !latest(w)!.metadata.deletionTimestamp && !isStillborn(w)) {
     const owner = w.rng.pick(w.nodes);
     if (w.rng.chance(0.5)) stageWithoutOne(w, owner);
-    if (!owner.mounts.some((m) => m.target === STAGING)) stageOn(w, owner);
+    if (!isStaged(w, owner)) stageOn(w, owner);
     until(w, "a healthy volume", () => isHealthy(w, owner), { ms: 10_000 });
     for (const array of owner.arrays) for (let block = 0; block < BLOCKS; block += 1) if (!array.writes.some((x) => x.block === block)) submit(w, array, block);
     round(w, 1_000);

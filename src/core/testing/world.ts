@@ -85,6 +85,8 @@ export interface WriteState {
   phase: "bitmap" | "data";
   /** Members that have not answered. */
   waiting: Set<string>;
+  /** Whoever began it was killed: nobody hears how it ends. */
+  orphan?: boolean;
 }
 
 export interface ArrayState {
@@ -184,6 +186,8 @@ export interface NodeState {
 export interface VolumeDeviceState {
   below: ArrayState[];
   suspended: boolean;
+  /** Its table fails every request. */
+  failed: boolean;
   /** The process that outlives the agent: what it watches, and when, in true time, all of it was live last. */
   guard: { nqns: string[]; liveAtMs: number; graceMs: number } | null;
 }
@@ -294,7 +298,7 @@ export function clockOf(w: World, n: NodeState): number {
 
 /** Somebody uses the volume on this node. */
 export function hasUsers(n: NodeState): boolean {
-  return n.mounts.length > 0 && !n.killed && !n.shutDown;
+  return n.mounts.length > 0 && !n.killed && !n.shutDown && n.volumeDevice?.failed !== true;
 }
 
 export function bootID(n: NodeState): string {
