@@ -281,6 +281,8 @@ export interface ObjectMeta {
   labels?: Record<string, string>;
   annotations?: Record<string, string>;
   generation?: number;
+  /** Who wrote which fields last (server-side bookkeeping). */
+  managedFields?: { manager?: string; time?: string; subresource?: string; fieldsV1?: unknown }[];
 }
 export interface MeshStorVolume {
   apiVersion: string;

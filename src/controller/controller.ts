@@ -18,6 +18,7 @@ import type { ControllerDeps } from "./deps.ts";
 import { Teller } from "./teller.ts";
 import { type HeartbeatClock, Heartbeats } from "./heartbeats.ts";
 import { Loop } from "./loop.ts";
+import { modifyVolume } from "./modify-volume.ts";
 import { Placer } from "./placer.ts";
 import { VolumeReconciler } from "./reconcile.ts";
 import { Unwell } from "./unwell.ts";
@@ -113,6 +114,7 @@ function createPort(deps: ControllerDeps, placer: Placer, ready: () => boolean):
   return {
     create: (request, signal) => call(`creating volume ${request.volumeID}`, signal, async () => summaryOf(await createVolume(deps, placer, request, signal))),
     remove: (name, signal) => call(`deleting volume ${name}`, signal, () => deleteVolume(deps, name, signal)),
+    modify: (request, signal) => call(`modifying volume ${request.volumeID}`, signal, () => modifyVolume(deps, request, signal)),
     find: (name, signal) =>
       call(`reading volume ${name}`, signal, async () => {
         const volume = await client.tryGet(VOLUMES, name, { signal });

@@ -22,7 +22,7 @@ const LONGEST_MARGIN_MS = 1000;
 const LONGEST_DETAILS = 2000;
 
 /** Calls that change something are logged when they succeed; the others only on debug level. */
-const CHANGING = /Create|Delete|Stage|Unstage|Publish|Unpublish/;
+const CHANGING = /Create|Delete|Modify|Expand|Stage|Unstage|Publish|Unpublish/;
 
 /** A grpc-js handler from an async function. */
 export function unaryCall<Request, Response>(

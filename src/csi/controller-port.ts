@@ -1,5 +1,5 @@
 /** What the CSI Controller service asks of the controller role. The edge (controller.ts) has checked the arguments. */
-import type { VolumeParameters } from "../api/parameters.ts";
+import type { MutableParameters, VolumeParameters } from "../api/parameters.ts";
 import type { FsType, VolumeMode, VolumeSpec } from "../api/volume.ts";
 import type { SizeWish, TopologyWish } from "./checks.ts";
 
@@ -24,6 +24,12 @@ export interface VolumeSummary {
   spec: VolumeSpec;
 }
 
+/** What a VolumeAttributesClass changes, as the caller wrote it and as it is understood. */
+export interface ModifyRequest {
+  volumeID: string;
+  change: MutableParameters;
+}
+
 export interface CapacityRequest {
   parameters: VolumeParameters;
   /** Only volumes that have a copy on one of these nodes. */
@@ -41,6 +47,8 @@ export interface ControllerPort {
   create(request: CreateRequest, signal: AbortSignal): Promise<VolumeSummary>;
   /** Begins the deletion; a volume that does not exist is deleted already. */
   remove(volumeID: string, signal: AbortSignal): Promise<void>;
+  /** Writes what is wanted of an existing volume; the healing makes it true. @throws VolumeNotFound */
+  modify(request: ModifyRequest, signal: AbortSignal): Promise<void>;
   /** Null if there is no such volume (any more). */
   find(volumeID: string, signal: AbortSignal): Promise<VolumeSummary | null>;
   /** Every volume that is not being deleted, in order of id. */

@@ -5,7 +5,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { MeshStorError } from "../base/errors.ts";
 import { GiB, MiB } from "../base/units.ts";
 import { controllerService } from "./controller.ts";
-import type { CapacityRequest, ControllerPort, CreateRequest, VolumeSummary } from "./controller-port.ts";
+import type { CapacityRequest, ControllerPort, CreateRequest, ModifyRequest, VolumeSummary } from "./controller-port.ts";
 import { Controller, type CreateVolumeRequestSchema, VolumeCapability_AccessMode_Mode as Mode } from "./gen/csi_pb.ts";
 import { codeOf, refusalOf, withServer } from "./test-client.ts";
 
@@ -16,6 +16,7 @@ const NODE_KEY = "topology.io.meshstor.csi.mesh/node";
 function fakePort() {
   const created: CreateRequest[] = [];
   const removed: string[] = [];
+  const modified: ModifyRequest[] = [];
   const asked: CapacityRequest[] = [];
   const volumes = new Map<string, VolumeSummary>();
   const port: ControllerPort = {
@@ -27,6 +28,10 @@ function fakePort() {
       const volume = { volumeID, capacityBytes, abnormal: false, message: "all copies are in sync", spec };
       volumes.set(volumeID, volume);
       return volume;
+    },
+    modify: async (request) => {
+      if (!volumes.has(request.volumeID)) throw new MeshStorError("VolumeNotFound", `volume_id ${request.volumeID} does not exist`);
+      modified.push(request);
     },
     remove: async (volumeID) => {
       removed.push(volumeID);
@@ -40,7 +45,7 @@ function fakePort() {
       return { availableBytes: 9 * GiB, biggestVolumeBytes: 3 * GiB };
     },
   };
-  return { created, removed, asked, volumes, service: controllerService(port) };
+  return { created, removed, modified, asked, volumes, service: controllerService(port) };
 }
 
 type Create = MessageInitShape<typeof CreateVolumeRequestSchema>;
@@ -111,7 +116,7 @@ test("bad input: one code each, a sentence with the field, and the role is never
     ["limit below", size(2 * GiB, GiB), "OUT_OF_RANGE", /limit_bytes 1073741824 is below required_bytes 2147483648/],
     ["negative", size(-1), "OUT_OF_RANGE", /required_bytes -1 is negative/],
     ["beyond everything", create({ capacityRange: { requiredBytes: 2n ** 62n } }), "OUT_OF_RANGE", /beyond every drive/],
-    ["attributes class", create({ mutableParameters: { numberOfCopies: "3" } }), "INVALID_ARGUMENT", /^mutable_parameters: "numberOfCopies"/],
+    ["attributes class", create({ mutableParameters: { sectorSize: "512" } }), "INVALID_ARGUMENT", /^VolumeAttributesClass parameter sectorSize cannot be changed/],
     ["from a snapshot", create({ volumeContentSource: { type: { case: "snapshot", value: { snapshotId: "s" } } } }), "INVALID_ARGUMENT", /^volume_content_source/],
   ];
   await withServer(Controller, service, async (client) => {
@@ -192,7 +197,30 @@ test("capacity, conditions and capabilities", async () => {
     const { capabilities } = await client.call("controllerGetCapabilities", {});
     assert.deepEqual(
       capabilities.map((c) => c.type.case === "rpc" && c.type.value.type),
-      [1, 3, 4, 12, 11, 13],
+      [1, 3, 4, 12, 11, 13, 14],
     );
   });
+});
+
+test("a VolumeAttributesClass: understood at creation and later, in both spellings; what is unknown or fixed is named", async () => {
+  const { created, modified, service } = fakePort();
+  await withServer(Controller, service, async (client) => {
+    await client.call("createVolume", create({ parameters: { replicaCount: "2" }, mutableParameters: { numberOfCopies: "3" } }));
+    const modify = (mutableParameters: Record<string, string>, volumeId = "pvc-1") => client.call("controllerModifyVolume", { volumeId, mutableParameters });
+    await modify({ replicaCount: "1", memberMissingTimeout: "60" });
+    const cases: [Promise<unknown>, string, RegExp][] = [
+      [modify({ copies: "3" }), "INVALID_ARGUMENT", /^VolumeAttributesClass parameter "copies" \(value "3"\) is not known/],
+      [modify({ drivesPerCopy: "2" }), "INVALID_ARGUMENT", /^VolumeAttributesClass parameter drivesPerCopy cannot be changed/],
+      [modify({ numberOfCopies: "99" }), "INVALID_ARGUMENT", /numberOfCopies is "99": it must be a whole number from 1 to 16/],
+      [modify({}), "INVALID_ARGUMENT", /^mutable_parameters is missing/],
+      [modify({ numberOfCopies: "3" }, "nobodys"), "NOT_FOUND", /nobodys/],
+    ];
+    for (const [call, code, details] of cases) {
+      const refusal = await refusalOf(call);
+      assert.equal(refusal.code, code);
+      assert.match(refusal.details, details);
+    }
+  });
+  assert.deepEqual(created[0]!.parameters.numberOfCopies, 3);
+  assert.deepEqual(modified, [{ volumeID: "pvc-1", change: { numberOfCopies: 1, memberMissingTimeout: 60 } }]);
 });

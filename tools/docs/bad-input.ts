@@ -3,7 +3,7 @@
  * out when the page is generated or checked, so the page cannot say anything else than the code does.
  */
 import { create } from "@bufbuild/protobuf";
-import { parseParameters } from "../../src/api/parameters.ts";
+import { parseMutableParameters, parseParameters } from "../../src/api/parameters.ts";
 import { volumeNameFor } from "../../src/api/volume-name.ts";
 import type { ErrorCode } from "../../src/base/errors.ts";
 import { asMeshStorError, ERRORS } from "../../src/base/errors.ts";
@@ -51,7 +51,13 @@ const PARAMETERS: Row[] = [
     attempt: parameters({ numberOfCopies: "2", replicaCount: "3" }),
   },
   { call: "CreateVolume", input: "a parameter that is not known", code: "InvalidParameter", attempt: parameters({ numberOfCopys: "2" }) },
-  { call: "CreateVolume", input: "`mutable_parameters` (VolumeAttributesClass)", code: "InvalidParameter" },
+  {
+    call: "CreateVolume, ControllerModifyVolume",
+    input: "`mutable_parameters` with a key that is not known, or cannot be changed",
+    code: "InvalidParameter",
+    attempt: () => void parseMutableParameters({ sectorSize: "512" }),
+  },
+  { call: "ControllerModifyVolume", input: "no `mutable_parameters`", code: "InvalidParameter" },
 ];
 
 const SIZES: Row[] = [
