@@ -1,4 +1,5 @@
 /** The CSI Node service's calls, as intents for the loop and waits for its results. */
+import { setTimeout as sleep } from "node:timers/promises";
 import type { VolumeSpec } from "../api/volume.ts";
 import { MeshStorError } from "../base/errors.ts";
 import type { HostSnapshot } from "../core/observed.ts";
@@ -6,7 +7,7 @@ import type { Intent } from "../core/plan.ts";
 import { planPublish, planUnpublish } from "../core/plan-publish.ts";
 import { isBlock, stagedTarget } from "../core/staged.ts";
 import { misfitOf } from "../csi/capabilities.ts";
-import type { NodeInfo, NodePort, PublishRequest, StageRequest, StatsRequest, UnpublishRequest, UnstageRequest, Usage, VolumeStats } from "../csi/node-port.ts";
+import type { ExpandRequest, NodeInfo, NodePort, PublishRequest, StageRequest, StatsRequest, UnpublishRequest, UnstageRequest, Usage, VolumeStats } from "../csi/node-port.ts";
 import type { PassResult } from "./reconcile.ts";
 import type { StepHook } from "./ports.ts";
 import { finalError } from "./volumes.ts";
@@ -28,6 +29,18 @@ export interface CsiHost {
   ext4Errors(device: string): Promise<number>;
 }
 
+/** What a CSI call needs to know of a volume. */
+export interface VolumeFacts {
+  uid: string;
+  spec: VolumeSpec;
+  /** Why it is not as it should be; empty if it is. */
+  degraded: string;
+  /** Bytes that the volume, and the filesystem on it, have grown to as the record says. */
+  grownBytes: number;
+  /** What the record says at the moment. */
+  message: string;
+}
+
 export interface CsiPortDeps {
   volumes: Volumes;
   host: CsiHost;
@@ -35,7 +48,7 @@ export interface CsiPortDeps {
   /** Called around every mount and unmount, as the loop does around its actions. */
   hook: StepHook;
   /** The volume as it is known, read from the API if the cache has none; null if it does not exist. */
-  find(name: string): Promise<{ uid: string; spec: VolumeSpec; degraded: string } | null>;
+  find(name: string): Promise<VolumeFacts | null>;
 }
 
 export function createCsiPort(deps: CsiPortDeps): NodePort {
@@ -45,6 +58,7 @@ export function createCsiPort(deps: CsiPortDeps): NodePort {
     publish: (r) => publish(deps, r),
     unpublish: (r) => unpublish(deps, r),
     stats: (r) => stats(deps, r),
+    expand: (r, signal) => expand(deps, r, signal),
     info: () => deps.info,
   };
 }
@@ -137,7 +151,31 @@ async function stats(deps: CsiPortDeps, r: StatsRequest): Promise<VolumeStats> {
   return { ...(await deps.host.usage(r.volumePath)), ...condition };
 }
 
-async function mustFind(deps: CsiPortDeps, name: string): Promise<{ uid: string; spec: VolumeSpec; degraded: string }> {
+/** How often the record is looked at while a volume grows. */
+const GROWN_MS = 250;
+
+/** The owner's loop grows the volume whether somebody waits for it or not; this call is woken by nothing and only looks. */
+async function expand(deps: CsiPortDeps, r: ExpandRequest, signal: AbortSignal): Promise<number> {
+  const { host, device } = await locate(deps, r.volumeID);
+  await mustFind(deps, r.volumeID);
+  if (device === null || !host.mounts.some((m) => m.target === r.volumePath && m.device === device))
+    throw new MeshStorError("VolumeNotFound", `volume ${r.volumeID} is not mounted at volume_path ${r.volumePath}`);
+  deps.volumes.wake(r.volumeID);
+  for (;;) {
+    const { spec, grownBytes, message } = await mustFind(deps, r.volumeID);
+    if (r.atLeast > spec.capacityBytes)
+      throw new MeshStorError(
+        "SizeOutOfRange",
+        `capacity_range asks for ${r.atLeast} bytes, and volume ${r.volumeID} shall have ${spec.capacityBytes}: it is expanded by the controller first`,
+      );
+    const there = grownBytes >= spec.capacityBytes ? (await deps.host.snapshot()).volumeDevices.find((d) => d.device === device) : undefined;
+    if (there && there.sizeBytes >= spec.capacityBytes) return spec.capacityBytes;
+    if (signal.aborted) throw new MeshStorError("Waiting", message || `volume ${r.volumeID} grows to ${spec.capacityBytes} bytes`);
+    await sleep(GROWN_MS, undefined, { signal }).catch(() => {});
+  }
+}
+
+async function mustFind(deps: CsiPortDeps, name: string): Promise<VolumeFacts> {
   const volume = await deps.find(name);
   if (!volume) throw new MeshStorError("VolumeNotFound", `volume_id ${name} does not exist`);
   return volume;

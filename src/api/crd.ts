@@ -129,6 +129,7 @@ function volumeStatus(): Schema {
     "an owner comes only with a higher epoch (I2)",
   );
   for (const field of Object.values(at(status, "owner").properties!)) if (field.type === "string") field.maxLength = 253;
+  rule(status, "!has(oldSelf.sizeBytes) || (has(self.sizeBytes) && self.sizeBytes >= oldSelf.sizeBytes)", "a volume cannot shrink");
   rule(status, "!has(oldSelf.mirrors) || (has(self.mirrors) && oldSelf.mirrors.all(o, self.mirrors.exists(m, m.index == o.index)))", "a mirror's record is never removed");
   rule(
     status,

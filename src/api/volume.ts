@@ -51,6 +51,7 @@ export const partitionSchema = z.object({
     .int()
     .optional()
     .describe("Generation that took this member out of R; present only while the bitmap still tells all that the member misses, else it is rebuilt in full (I5)."),
+  tight: z.boolean().optional().describe("It is too small for what is wanted and there is no room behind it: another takes its place."),
   replaces: z.string().optional().describe("Partition UUID of the member whose place this one was placed to take."),
   unmade: z.boolean().optional().describe("It was never made: nothing of it was ever used, and nothing that is found of it may be."),
   failedJoins: z.int().optional().describe("How often a join of this member began and was lost again since it was last in sync."),
@@ -111,6 +112,7 @@ export const overrideSchema = z.object({
 export const filesystemSchema = z.object({
   uuid: z.string().describe("UUID recorded before mkfs (I6)."),
   formattedAt: z.string().meta({ format: "date-time" }).optional().describe("Time when mkfs was seen complete; never formatted again."),
+  sizeBytes: z.int().optional().describe("Size of the volume that the filesystem has grown to; absent: it never had to."),
 });
 
 export const conditionSchema = z.object({
@@ -141,6 +143,7 @@ export const volumeStatusSchema = z.object({
   overrides: z.array(overrideSchema).optional().describe("Times when a person made the volume go on from a stale copy."),
   lastStop: z.enum(["Clean", "Unclean"]).optional().describe("How the last epoch ended (Z15)."),
   mirrors: z.array(mirrorSchema).optional(),
+  sizeBytes: z.int().optional().describe("Size that the volume is built with; recorded before it grows, and no member that is smaller is used after that. Absent: it never grew."),
   filesystem: filesystemSchema.optional(),
   partitions: z.array(partitionSchema).optional(),
   leavingNodes: z.array(z.string()).optional().describe("Nodes that shall hold no copy: spec.avoidNodes, and nodes that are being emptied; written by the controller."),
@@ -184,6 +187,7 @@ export interface PartitionRecord {
   detachedAttach?: number;
   detached?: boolean;
   outSince?: number;
+  tight?: boolean;
   replaces?: string;
   unmade?: boolean;
   failedJoins?: number;
@@ -234,6 +238,7 @@ export interface OverrideRecord {
 export interface FilesystemRecord {
   uuid: string;
   formattedAt?: string;
+  sizeBytes?: number;
 }
 export interface Condition {
   type: string;
@@ -262,6 +267,7 @@ export interface VolumeStatus {
   overrides?: OverrideRecord[];
   lastStop?: "Clean" | "Unclean";
   mirrors?: MirrorRecord[];
+  sizeBytes?: number;
   filesystem?: FilesystemRecord;
   partitions?: PartitionRecord[];
   leavingNodes?: string[];

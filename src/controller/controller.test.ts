@@ -429,3 +429,11 @@ story(
     assert.deepEqual([taken, before - after], [Array.from({ length: 100 }, () => "Created"), 100 * (GiB + PARTITION_OVERHEAD)]);
   },
 );
+
+story("a volume shall grow: written once, refused where there is no room at all, and the size only goes up", three, async (cluster) => {
+  const { port } = await cluster.controller();
+  await port.create(request("v"), soon());
+  const expand = (capacityBytes: number, atMost: number | null = null) => port.expand({ volumeID: "v", capacityBytes, atLeast: capacityBytes, atMost }, soon());
+  assert.deepEqual([await expand(2 * GiB), await expand(2 * GiB), await expand(GiB), cluster.volume("v")!.spec.capacityBytes], [2 * GiB, 2 * GiB, 2 * GiB, 2 * GiB]);
+  assert.deepEqual([await codeOf(expand(20 * GiB)), await codeOf(expand(GiB, GiB)), cluster.volume("v")!.spec.capacityBytes], ["NoCapacity", "SizeOutOfRange", 2 * GiB]);
+});

@@ -1,6 +1,7 @@
 /** From assembled mirrors to something that pods can use: volume device, filesystem made once, mount or bound device (I6, I10). Pure. */
 import { volumeDeviceName } from "../api/names.ts";
 import { countedMembers, isGuarded } from "./fresh.ts";
+import { carriedSize } from "./growth.ts";
 import type { Plan, PlanInput } from "./plan-types.ts";
 import { act, NOTHING, wait } from "./plan-types.ts";
 import { isBlock, stagedTarget } from "./staged.ts";
@@ -14,7 +15,12 @@ export function planMount(view: VolumeView, input: PlanInput): Plan {
     const mirrors = view.mirrors.map((m) => m.array!.device);
     // I10: every member that this epoch started with was cut off and waited for.
     if (isUnfenced(view)) return act({ kind: "RecordFenced", why: "the epoch runs: its former owners can prove nothing any more" });
-    return act({ kind: "CreateVolumeDevice", volumeName: view.name, volumeUID: view.uid, mirrors, sizeBytes: spec.capacityBytes, why: "the volume's own device over its mirrors" });
+    // Mirrors that were to grow and have not yet: the device grows after them, while it is in use.
+    const sizeBytes = carriedSize(
+      view.volume,
+      view.mirrors.map((m) => m.array!.sizeBytes),
+    );
+    return act({ kind: "CreateVolumeDevice", volumeName: view.name, volumeUID: view.uid, mirrors, sizeBytes, why: "the volume's own device over its mirrors" });
   }
   const unformatted = isBlock(spec) ? null : planFormat(view, input);
   if (unformatted) return unformatted;

@@ -5,6 +5,7 @@
 import { exportNQN } from "../api/names.ts";
 import { LABEL_AREA, PARTITION_OVERHEAD } from "../base/layout.ts";
 import type { Action } from "./action.ts";
+import { isBigEnough, specInUse } from "./growth.ts";
 import { judge } from "./judge.ts";
 import { planMount } from "./plan-mount.ts";
 import type { Plan, PlanInput } from "./plan-types.ts";
@@ -83,6 +84,8 @@ function adoptOne(mirror: MirrorView): Plan {
 export function connectAction(view: VolumeView, m: MemberView, input: PlanInput): Action | null {
   if (m.local || m.connections.length > 0 || m.window !== null) return null;
   const e = m.record.export;
+  // Its provider makes it bigger, or another takes its place.
+  if (!isBigEnough(view.volume, m.record)) return null;
   if (!e || e.epoch !== view.epoch || e.attach <= (m.record.detachedAttach ?? 0) || m.record.state === "Deleting" || m.record.state === "Replacing") return null;
   if (m.record.state === "Faulty" && !mayReturn(view.status, m.record)) return null;
   const nqn = exportNQN({ partitionUUID: m.uuid, epoch: e.epoch, attach: e.attach });
@@ -152,7 +155,7 @@ function prepare(view: VolumeView, mirror: MirrorView, chosen: MemberView[], inp
   const members = chosen.map((m) => ({ partitionUUID: m.uuid, local: m.local }));
   const name = `${view.uid.slice(0, 18)}-m${mirror.index}`;
   if (mirror.created) return act({ kind: "AssembleMirror", mirror: mirror.index, arrayUUID: mirror.arrayUUID, name, members, why: "assembled from R, never by scanning (I3)" });
-  const sizeBytes = mirrorSize(view.volume.spec);
+  const sizeBytes = mirrorSize(specInUse(view.volume));
   return act({
     kind: "CreateMirror",
     mirror: mirror.index,
@@ -168,7 +171,7 @@ function prepare(view: VolumeView, mirror: MirrorView, chosen: MemberView[], inp
 
 /** The window leaves out the label area and ends where the member's share of the array ends. */
 export function openWindow(view: VolumeView, m: MemberView): Action {
-  const sizeBytes = mirrorSize(view.volume.spec) + PARTITION_OVERHEAD - LABEL_AREA;
+  const sizeBytes = mirrorSize(specInUse(view.volume)) + PARTITION_OVERHEAD - LABEL_AREA;
   return { kind: "OpenWindow", partitionUUID: m.uuid, epoch: view.epoch, below: m.path!, sizeBytes, why: "MD sees the member without its label" };
 }
 

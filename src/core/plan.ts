@@ -8,10 +8,12 @@
  *   3. whether reads are still fresh           plan-fresh.ts    (I10: guard, suspend, resume)
  *   4. taking, building or ending an epoch     plan-takeover.ts, plan-start.ts, plan-stop.ts, plan-fence.ts (I2, I3, I4, I6, I8)
  *   5. members that come back, join or retire  plan-heal.ts     (I5)
+ *   6. growth, once nothing of that is to do   plan-grow.ts
  */
 import type { ActionKind } from "./action.ts";
 import { hasBegun, isAhead, isFenced, isOverdue, mustHandOver, refuseAhead } from "./plan-fence.ts";
 import { planFresh } from "./plan-fresh.ts";
+import { planGrow } from "./plan-grow.ts";
 import { planEnter, planHeal } from "./plan-heal.ts";
 import { planProvider } from "./plan-provider.ts";
 import { planLeftovers, planRelease } from "./plan-release.ts";
@@ -56,6 +58,12 @@ export const FRESH_KINDS: ReadonlySet<ActionKind> = new Set<ActionKind>([
   "KillUsers",
   "ShutdownFilesystem",
   "FailVolume",
+  "GrowPartition",
+  "ZeroExtension",
+  "GrowWindow",
+  "GrowMirror",
+  "GrowVolumeDevice",
+  "GrowFilesystem",
 ]);
 
 export function plan(input: PlanInput): Plan {
@@ -106,7 +114,10 @@ function planOwner(view: VolumeView, input: PlanInput, held: boolean): Plan {
   if (!assembled) return next;
   // Z3: while a member is held nothing joins or leaves; one that is complete is still recorded.
   const heal = held ? planEnter(view, input) : planHeal(view, input);
-  return { ...next, actions: heal.actions, waits: [...next.waits, ...heal.waits] };
+  const waits = [...next.waits, ...heal.waits];
+  if (heal.actions.length > 0 || held) return { ...next, actions: heal.actions, waits };
+  const grow = planGrow(view, input);
+  return { ...next, actions: grow.actions, waits: [...waits, ...grow.waits] };
 }
 
 /**

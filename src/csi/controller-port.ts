@@ -30,6 +30,15 @@ export interface ModifyRequest {
   change: MutableParameters;
 }
 
+export interface ExpandRequest {
+  volumeID: string;
+  /** Size that is asked for, in whole MiB, and the least that counts as it. */
+  capacityBytes: number;
+  atLeast: number;
+  /** Null: no limit. */
+  atMost: number | null;
+}
+
 export interface CapacityRequest {
   parameters: VolumeParameters;
   /** Only volumes that have a copy on one of these nodes. */
@@ -47,6 +56,8 @@ export interface ControllerPort {
   create(request: CreateRequest, signal: AbortSignal): Promise<VolumeSummary>;
   /** Begins the deletion; a volume that does not exist is deleted already. */
   remove(volumeID: string, signal: AbortSignal): Promise<void>;
+  /** Writes that a volume shall be bigger, if it can come about; resolves with its size. @throws VolumeNotFound, NoCapacity, SizeOutOfRange */
+  expand(request: ExpandRequest, signal: AbortSignal): Promise<number>;
   /** Writes what is wanted of an existing volume; the healing makes it true. @throws VolumeNotFound */
   modify(request: ModifyRequest, signal: AbortSignal): Promise<void>;
   /** Null if there is no such volume (any more). */

@@ -5,7 +5,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { MeshStorError } from "../base/errors.ts";
 import { GiB, MiB } from "../base/units.ts";
 import { controllerService } from "./controller.ts";
-import type { CapacityRequest, ControllerPort, CreateRequest, ModifyRequest, VolumeSummary } from "./controller-port.ts";
+import type { CapacityRequest, ControllerPort, CreateRequest, ExpandRequest, ModifyRequest, VolumeSummary } from "./controller-port.ts";
 import { Controller, type CreateVolumeRequestSchema, VolumeCapability_AccessMode_Mode as Mode } from "./gen/csi_pb.ts";
 import { codeOf, refusalOf, withServer } from "./test-client.ts";
 
@@ -17,6 +17,7 @@ function fakePort() {
   const created: CreateRequest[] = [];
   const removed: string[] = [];
   const modified: ModifyRequest[] = [];
+  const expanded: ExpandRequest[] = [];
   const asked: CapacityRequest[] = [];
   const volumes = new Map<string, VolumeSummary>();
   const port: ControllerPort = {
@@ -28,6 +29,10 @@ function fakePort() {
       const volume = { volumeID, capacityBytes, abnormal: false, message: "all copies are in sync", spec };
       volumes.set(volumeID, volume);
       return volume;
+    },
+    expand: async (request) => {
+      expanded.push(request);
+      return request.capacityBytes;
     },
     modify: async (request) => {
       if (!volumes.has(request.volumeID)) throw new MeshStorError("VolumeNotFound", `volume_id ${request.volumeID} does not exist`);
@@ -45,7 +50,7 @@ function fakePort() {
       return { availableBytes: 9 * GiB, biggestVolumeBytes: 3 * GiB };
     },
   };
-  return { created, removed, modified, asked, volumes, service: controllerService(port) };
+  return { created, removed, modified, expanded, asked, volumes, service: controllerService(port) };
 }
 
 type Create = MessageInitShape<typeof CreateVolumeRequestSchema>;
@@ -197,7 +202,7 @@ test("capacity, conditions and capabilities", async () => {
     const { capabilities } = await client.call("controllerGetCapabilities", {});
     assert.deepEqual(
       capabilities.map((c) => c.type.case === "rpc" && c.type.value.type),
-      [1, 3, 4, 12, 11, 13, 14],
+      [1, 3, 4, 12, 11, 13, 9, 14],
     );
   });
 });
@@ -223,4 +228,18 @@ test("a VolumeAttributesClass: understood at creation and later, in both spellin
   });
   assert.deepEqual(created[0]!.parameters.numberOfCopies, 3);
   assert.deepEqual(modified, [{ volumeID: "pvc-1", change: { numberOfCopies: 1, memberMissingTimeout: 60 } }]);
+});
+
+test("expansion: whole MiB, the limit kept, and the node has its part to do", async () => {
+  const { expanded, service } = fakePort();
+  await withServer(Controller, service, async (client) => {
+    const expand = (capacityRange: object | undefined, volumeId = "pvc-1") => client.call("controllerExpandVolume", { volumeId, ...(capacityRange && { capacityRange }) });
+    const answer = await expand({ requiredBytes: BigInt(2 * GiB - 1), limitBytes: BigInt(3 * GiB) });
+    assert.deepEqual([answer.capacityBytes, answer.nodeExpansionRequired], [BigInt(2 * GiB), true]);
+    assert.deepEqual(
+      [await codeOf(expand(undefined)), await codeOf(expand({ requiredBytes: 2n, limitBytes: 1n })), await codeOf(expand({ requiredBytes: BigInt(GiB) }, "../x"))],
+      ["INVALID_ARGUMENT", "OUT_OF_RANGE", "NOT_FOUND"],
+    );
+  });
+  assert.deepEqual(expanded, [{ volumeID: "pvc-1", capacityBytes: 2 * GiB, atLeast: 2 * GiB - 1, atMost: 3 * GiB }]);
 });

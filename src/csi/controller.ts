@@ -7,7 +7,7 @@ import { isVolumeName, volumeNameFor } from "../api/volume-name.ts";
 import { asMeshStorError, MeshStorError } from "../base/errors.ts";
 import { type BoundService, bindService } from "./adapter.ts";
 import { checkCapabilities, unsupportedReason } from "./capabilities.ts";
-import { checkPage, checkSize, checkVolumeID, MINIMUM_CAPACITY, nodesWithin, pageToken, readTopology } from "./checks.ts";
+import { checkExpansion, checkPage, checkSize, checkVolumeID, MINIMUM_CAPACITY, nodesWithin, pageToken, readTopology } from "./checks.ts";
 import type { ControllerPort, CreateRequest, VolumeSummary } from "./controller-port.ts";
 import {
   Controller,
@@ -18,10 +18,18 @@ import {
   type ValidateVolumeCapabilitiesRequest,
   type VolumeSchema,
 } from "./gen/csi_pb.ts";
-import { quoted } from "./quoted.ts";
 import { VolumeLocks } from "./volume-lock.ts";
 
-const CAPABILITIES = [Rpc.CREATE_DELETE_VOLUME, Rpc.LIST_VOLUMES, Rpc.GET_CAPACITY, Rpc.GET_VOLUME, Rpc.VOLUME_CONDITION, Rpc.SINGLE_NODE_MULTI_WRITER, Rpc.MODIFY_VOLUME];
+const CAPABILITIES = [
+  Rpc.CREATE_DELETE_VOLUME,
+  Rpc.LIST_VOLUMES,
+  Rpc.GET_CAPACITY,
+  Rpc.GET_VOLUME,
+  Rpc.VOLUME_CONDITION,
+  Rpc.SINGLE_NODE_MULTI_WRITER,
+  Rpc.EXPAND_VOLUME,
+  Rpc.MODIFY_VOLUME,
+];
 
 /** The Controller service over the controller role. */
 export function controllerService(port: ControllerPort): BoundService {
@@ -42,6 +50,13 @@ export function controllerService(port: ControllerPort): BoundService {
     validateVolumeCapabilities: (request, signal) => validate(port, request, signal),
     listVolumes: (request, signal) => list(port, request, signal),
     getCapacity: (request, signal) => capacity(port, request, signal),
+    controllerExpandVolume: async (request, signal) => {
+      const volumeID = checkVolumeID(request.volumeId);
+      const wish = checkExpansion(request.capacityRange);
+      const capacityBytes = await locks.run(volumeID, "ControllerExpandVolume", () => port.expand({ volumeID, ...wish }, signal));
+      // The node that has it staged waits until it has grown; one that nobody uses grows when it is next used.
+      return { capacityBytes: BigInt(capacityBytes), nodeExpansionRequired: true };
+    },
     controllerModifyVolume: async (request, signal) => {
       const volumeID = checkVolumeID(request.volumeId);
       const change = parseMutableParameters(request.mutableParameters);

@@ -52,6 +52,12 @@ export interface VolumeStats {
   abnormal: boolean;
   message: string;
 }
+export interface ExpandRequest {
+  volumeID: string;
+  volumePath: string;
+  /** Bytes that the volume shall have at least; 0: as many as the volume's spec says. */
+  atLeast: number;
+}
 export interface NodeInfo {
   nodeID: string;
   /** Volumes that this node can have staged at once; 0 means no limit. */
@@ -66,5 +72,7 @@ export interface NodePort {
   publish(request: PublishRequest, signal: AbortSignal): Promise<void>;
   unpublish(request: UnpublishRequest, signal: AbortSignal): Promise<void>;
   stats(request: StatsRequest, signal: AbortSignal): Promise<VolumeStats>;
+  /** Waits until the volume that is mounted there has grown; resolves with its size. */
+  expand(request: ExpandRequest, signal: AbortSignal): Promise<number>;
   info(): NodeInfo;
 }

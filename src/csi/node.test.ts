@@ -28,6 +28,7 @@ function recorder(change: Partial<NodePort> = {}) {
     publish: record("publish"),
     unpublish: record("unpublish"),
     stats: async () => ({ bytes: usage, inodes: usage, abnormal: true, message: "degraded: n2 is away" }),
+    expand: async () => 7,
     info: () => ({ nodeID: "n1", maxVolumes: 100, topology: {} }),
     ...change,
   };
@@ -60,7 +61,7 @@ test("info, capabilities and stats", async () => {
     const { capabilities } = await client.call("nodeGetCapabilities", {});
     assert.deepEqual(
       capabilities.map((c) => c.type.case === "rpc" && c.type.value.type),
-      [1, 2, 4, 5],
+      [1, 2, 3, 4, 5],
     );
     const stats = await client.call("nodeGetVolumeStats", { volumeId: ID, volumePath: TARGET });
     assert.deepEqual(
@@ -134,7 +135,7 @@ test("bad arguments: one code each, a sentence with the field, and the agent is 
         "NOT_FOUND",
         /^volume pvc-1 is not mounted there: volume_path "some\/path"/,
       ],
-      ["expand", () => client.call("nodeExpandVolume", { volumeId: ID }), "UNIMPLEMENTED", /./],
+      ["expand without path", () => client.call("nodeExpandVolume", { volumeId: ID }), "INVALID_ARGUMENT", /^volume_path is missing/],
     ];
     for (const [name, call, code, details] of cases) {
       const refusal = await refusalOf(call());

@@ -3,12 +3,12 @@ import { VOLUME_TOPOLOGY_KEY } from "../api/names.ts";
 import { asMeshStorError, MeshStorError } from "../base/errors.ts";
 import { type BoundService, bindService } from "./adapter.ts";
 import { checkCapability } from "./capabilities.ts";
-import { checkApart, checkPath, checkVolumeID } from "./checks.ts";
+import { checkApart, checkExpansion, checkPath, checkVolumeID } from "./checks.ts";
 import { Node, NodeServiceCapability_RPC_Type as Rpc, VolumeUsage_Unit } from "./gen/csi_pb.ts";
 import type { NodePort, Usage, VolumeStats } from "./node-port.ts";
 import { VolumeLocks } from "./volume-lock.ts";
 
-const CAPABILITIES = [Rpc.STAGE_UNSTAGE_VOLUME, Rpc.GET_VOLUME_STATS, Rpc.VOLUME_CONDITION, Rpc.SINGLE_NODE_MULTI_WRITER];
+const CAPABILITIES = [Rpc.STAGE_UNSTAGE_VOLUME, Rpc.GET_VOLUME_STATS, Rpc.EXPAND_VOLUME, Rpc.VOLUME_CONDITION, Rpc.SINGLE_NODE_MULTI_WRITER];
 
 /** The Node service over the agent. */
 export function nodeService(port: NodePort): BoundService {
@@ -53,6 +53,15 @@ export function nodeService(port: NodePort): BoundService {
         usage: usagesOf(stats),
         volumeCondition: { abnormal: stats.abnormal, message: stats.message },
       };
+    },
+    nodeExpandVolume: async (request, signal) => {
+      const volumeID = checkVolumeID(request.volumeId);
+      const volumePath = checkMountedPath(volumeID, request.volumePath);
+      if (request.volumeCapability) checkCapability(request.volumeCapability, "volume_capability");
+      const { requiredBytes = 0n, limitBytes = 0n } = request.capacityRange ?? {};
+      const atLeast = requiredBytes > 0n || limitBytes > 0n ? checkExpansion(request.capacityRange).atLeast : 0;
+      // Beside the lock: it only waits, for as long as a copy takes to move; a pod may be started or stopped meanwhile.
+      return { capacityBytes: BigInt(await port.expand({ volumeID, volumePath, atLeast: requiredBytes > 0n ? atLeast : 0 }, signal)) };
     },
     nodeGetCapabilities: () => ({ capabilities: CAPABILITIES.map((type) => ({ type: { case: "rpc" as const, value: { type } } })) }),
     nodeGetInfo: () => {

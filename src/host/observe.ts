@@ -59,8 +59,10 @@ async function observePartition(drive: Drive, table: DriveTable, device: string)
   const [number, start, size] = await Promise.all(["partition", "start", "size"].map((a) => readAttribute(`${sysBlock(device)}/${a}`)));
   const entry = table.entries.find((e) => e.number === Number(number));
   if (!entry || entry.type !== PARTITION_TYPE) return null;
-  if (entry.startBytes !== Number(start) * 512 || entry.sizeBytes !== Number(size) * 512) return null;
-  return { uuid: entry.uuid, drive: drive.id, device, number: entry.number, startBytes: entry.startBytes, sizeBytes: entry.sizeBytes, holders: await holdersOf(device) };
+  if (entry.startBytes !== Number(start) * 512) return null;
+  // While it grows the table and the kernel differ for a moment: it is the same partition, and has what both say.
+  const sizeBytes = Math.min(entry.sizeBytes, Number(size) * 512);
+  return { uuid: entry.uuid, drive: drive.id, device, number: entry.number, startBytes: entry.startBytes, sizeBytes, holders: await holdersOf(device) };
 }
 
 /** The cached table, read anew if the drive's partitions changed; null while it cannot be read. */

@@ -14,7 +14,8 @@ type VolumeKind = "CreateVolumeDevice" | "RemoveVolumeDevice" | "MakeFilesystem"
 export function applyVolumeAction(w: World, n: NodeState, action: Of<VolumeKind>): void {
   switch (action.kind) {
     case "CreateVolumeDevice":
-      if (!n.volumeDevice) n.volumeDevice = { below: action.mirrors.map((device) => arrayOf(n, device)), suspended: false, failed: false, guard: null };
+      if (!n.volumeDevice)
+        n.volumeDevice = { sizeBytes: action.sizeBytes, below: action.mirrors.map((device) => arrayOf(n, device)), suspended: false, failed: false, guard: null };
       return;
     case "RemoveVolumeDevice":
       return removeVolumeDevice(w, n);

@@ -9,7 +9,11 @@ import { revive } from "./faults.ts";
 import { deleteVolume, detectLosses, kubeletAsks, powerOff, powerOn, stepAgent, togglePublish } from "./model.ts";
 import { advance } from "./time.ts";
 import { isStaged } from "./kind.ts";
+import type { MeshStorVolume } from "../../api/volume.ts";
+import { mustGrow, sizeInUse, specInUse } from "../growth.ts";
+import { mirrorSize } from "../sizes.ts";
 import type { NodeState, World } from "./world.ts";
+import { NEIGHBOUR } from "./builders.ts";
 import { BLOCKS, latest, partsOf, say, statusOf, violated } from "./world.ts";
 
 /** Most steps of one pass; a pass that needs more never ends. */
@@ -89,11 +93,17 @@ export function isHealthy(w: World, owner: NodeState): boolean {
   const slots = Math.max(2, v.spec.numberOfCopies);
   return (
     mirrors.every((m) => m.inSync.length === v.spec.numberOfCopies) &&
+    hasGrown(v, owner) &&
     partitions.length === v.spec.numberOfCopies * v.spec.drivesPerCopy &&
     partitions.every((p) => !avoided.includes(p.nodeID)) &&
     (avoided.includes(owner.name) || partitions.some((p) => p.nodeID === owner.name)) &&
     owner.arrays.every((a) => a.raidDisks === slots && a.members.length === v.spec.numberOfCopies && a.members.every((m) => m.inSync && m.writeMostly === (m.window.conn !== null)))
   );
+}
+
+/** What is built is as big as what is wanted. */
+function hasGrown(v: MeshStorVolume, { arrays, volumeDevice }: NodeState): boolean {
+  return !mustGrow(v) && arrays.every((a) => a.sizeBytes === mirrorSize(specInUse(v))) && volumeDevice?.sizeBytes === sizeInUse(v);
 }
 
 /** One node away does not keep a volume from starting while R has another member in reach; it comes back later. */
@@ -143,5 +153,9 @@ export function checkLiveness(w: World): void {
     unstageEverywhere(w);
   }
   deleteVolume(w);
-  until(w, "a volume deleted without a trace", () => latest(w) === null && w.nodes.every((n) => partsOf(n).length === 0 && n.exports.length === 0 && leftoversOf(n).length === 0));
+  until(
+    w,
+    "a volume deleted without a trace",
+    () => latest(w) === null && w.nodes.every((n) => partsOf(n).every((p) => p.uuid.startsWith(NEIGHBOUR)) && n.exports.length === 0 && leftoversOf(n).length === 0),
+  );
 }

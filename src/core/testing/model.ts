@@ -39,6 +39,8 @@ export interface ModelOptions {
   guards?: boolean;
   /** XFS if left out. */
   kind?: VolumeKind;
+  /** It grows now and then. */
+  grows?: boolean;
 }
 
 /** Names of all nodes. */

@@ -60,6 +60,7 @@ export interface ConnState {
 
 export interface WindowState {
   slot: number;
+  sizeBytes: number;
   uuid: string;
   epoch: number;
   part: Part;
@@ -96,6 +97,7 @@ export interface ArrayState {
   epoch: number;
   raidDisks: number;
   bitmap: Set<number>;
+  sizeBytes: number;
   members: ArrayMember[];
   writes: WriteState[];
   recovering: boolean;
@@ -184,6 +186,7 @@ export interface NodeState {
 }
 
 export interface VolumeDeviceState {
+  sizeBytes: number;
   below: ArrayState[];
   suspended: boolean;
   /** Its table fails every request. */

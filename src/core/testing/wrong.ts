@@ -19,13 +19,17 @@ function resumedInstead(action: Action): Action {
   return action.kind === "FailVolume" ? { kind: "ResumeVolume", name: action.name, notAfterMs: null, why: action.why } : action;
 }
 
+function unzeroed(action: Action): Action {
+  return action.kind === "ZeroExtension" ? { kind: "RecordPartitionGrown", partitionUUID: action.partitionUUID, sizeBytes: action.toBytes, why: action.why } : action;
+}
+
 /** The record's owner as somebody else wants to see it. */
 function ownerSeen(change: (owner: OwnerRecord, input: PlanInput) => OwnerRecord): (input: PlanInput) => PlanInput {
   return (input) => seeing((status) => (status.owner ? { ...status, owner: change(status.owner, input) } : status))(input);
 }
 
 /** Every mutation, with the rules of which one is broken when it is found, and the seed to look from. */
-export const WRONG: Readonly<Record<string, { wrong: Wrong; rules: readonly string[]; from: number; kind?: VolumeKind }>> = {
+export const WRONG: Readonly<Record<string, { wrong: Wrong; rules: readonly string[]; from: number; kind?: VolumeKind; grows?: boolean }>> = {
   "a former owner is not waited for": {
     wrong: { input: seeing((status) => (status.former ? { ...status, former: status.former.map((f) => ({ ...f, waitMs: 0 })) } : status)) },
     rules: ["I10"],
@@ -49,6 +53,12 @@ export const WRONG: Readonly<Record<string, { wrong: Wrong; rules: readonly stri
     rules: ["L1"],
     from: 100,
     kind: "block",
+  },
+  "what a partition has grown by is used as it was found": {
+    wrong: { plan: (plan) => ({ ...plan, actions: plan.actions.map(unzeroed) }) },
+    rules: ["I7"],
+    from: 1,
+    grows: true,
   },
   "all members start together after a takeover": { wrong: { input: ownerSeen((owner) => ({ ...owner, start: "Clean" })) }, rules: ["I3"], from: 80 },
   "the former owner's member comes back by the array's bitmap alone (E14)": { wrong: { bareReAdd: true }, rules: ["I5"], from: 1 },

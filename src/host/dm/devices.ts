@@ -31,7 +31,7 @@ export async function openWindow(action: Action<"OpenWindow">): Promise<void> {
 }
 
 /** A partition is known by its table entry, an import by its namespace UUID. */
-async function assertMember(below: string, partitionUUID: string): Promise<void> {
+export async function assertMember(below: string, partitionUUID: string): Promise<void> {
   const namespace = await readAttribute(`${sysBlock(below)}/uuid`);
   if (namespace === null) return assertPartition(below, partitionUUID);
   if (namespace !== partitionUUID) throw new MeshStorError("Unsafe", `namespace ${below} is ${namespace}, not partition ${partitionUUID}`);
@@ -51,7 +51,7 @@ export function removeVolumeDevice(action: Action<"RemoveVolumeDevice">): Promis
 }
 
 /** Tables name devices by number, as the kernel prints them back. */
-async function numbered(device: string): Promise<string> {
+export async function numbered(device: string): Promise<string> {
   const number = await numberOf(device);
   if (number === null) throw new MeshStorError("CommandFailed", `block device ${device} is gone`);
   return number;
