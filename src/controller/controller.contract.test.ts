@@ -121,8 +121,9 @@ test("a hundred volumes created at once, every second one deleted meanwhile: the
     names.map(async (name) => {
       if (isKept(name)) return insist(name, () => small(name), MANY_MS);
       // Given up while it is made, as by a claim that is deleted.
-      const made = codeOf(small(name));
-      await until(`${name} is there`, async () => (await kube.tryGet(VOLUMES, name)) !== null, MANY_MS);
+      let over = false;
+      const made = codeOf(small(name)).finally(() => (over = true));
+      await until(`${name} is there, or was not begun in time`, async () => over || (await kube.tryGet(VOLUMES, name)) !== null, MANY_MS);
       await insist(`${name} deleted`, () => csi.call("deleteVolume", { volumeId: name }), MANY_MS);
       await made;
       await insist(`${name} deleted for good`, () => csi.call("deleteVolume", { volumeId: name }), MANY_MS);
