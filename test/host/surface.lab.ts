@@ -97,9 +97,13 @@ test("an ext4 that is shut down serves nothing, is unmounted, and is whole when 
 });
 
 test("trim reaches the drives of both nodes", async (t) => {
-  const discards = async (node: HostNode): Promise<number> => Number(await node.guest.sh(`awk '{print $14}' /sys/block/${driveOf(await node.observe()).device}/stat`));
+  const names = new Map([
+    [n1, driveOf(await n1.observe()).device],
+    [n2, driveOf(await n2.observe()).device],
+  ]);
+  const discards = async (node: HostNode): Promise<number> => Number(await node.guest.sh(`awk '{print $14}' /sys/block/${names.get(node)}/stat`));
   const limit = await sh(`cat /sys/block/${(await n1.observe()).volumeDevices[0]!.device}/queue/discard_max_bytes`);
-  const drives = await Promise.all([n1, n2].map(async (node) => node.guest.sh(`cat /sys/block/${driveOf(await node.observe()).device}/queue/discard_max_bytes`)));
+  const drives = await Promise.all([n1, n2].map((node) => node.guest.sh(`cat /sys/block/${names.get(node)}/queue/discard_max_bytes`)));
   t.diagnostic(`discard_max_bytes: volume ${limit.trim()}, drives ${drives.map((d) => d.trim()).join(" and ")}`);
   if (drives.some((d) => d.trim() === "0")) return t.diagnostic("the drives of this lab take no discards: not engaged");
   const before = await Promise.all([discards(n1), discards(n2)]);

@@ -7,7 +7,7 @@ import { inodeOf } from "../files.ts";
 const DEADLINE_MS = 10_000;
 
 /** EXT4_IOC_SHUTDOWN with EXT4_GOING_FLAGS_NOLOGFLUSH (linux/fs/ext4/ext4.h): _IOR('X', 125, __u32), and 2. */
-const EXT4_SHUTDOWN = String.raw`sysopen(my $dir, $ARGV[0], 0) or die "$!\n"; ioctl($dir, 0x8004587d, pack("L", 2)) or die "$!\n"`;
+const EXT4_SHUTDOWN = String.raw`sysopen(my $dir, $ARGV[0], 0) or die "$!\n"; my $how = pack("L", 2); ioctl($dir, 0x8004587d, $how) or die "$!\n"`;
 
 /**
  * `shutdown` without -f is XFS_FSOP_GOING_FLAGS_NOLOGFLUSH (xfs_io(8)); any other flag would wait for the log. ext4 aborts its

@@ -11,6 +11,7 @@ import { readText, ROOTS } from "../files.ts";
 import { removeBindFile } from "./bind-device.ts";
 import type { MountEntry } from "./mountinfo.ts";
 import { parseMountinfo } from "./mountinfo.ts";
+import { detachLocksOver } from "../users/locks.ts";
 import { usersOf } from "./users.ts";
 
 type Action<K extends HostAction["kind"]> = Extract<HostAction, { kind: K }>;
@@ -55,6 +56,9 @@ export async function mountPublish(action: Action<"MountPublish">): Promise<void
 
 /** The file that a raw device was staged on is ours and goes too; another's (kubelet's own, in a stop by force) stays, empty. */
 export async function unmountStage(action: Action<"UnmountStage">): Promise<void> {
+  const top = (await mountsAt(action.target)).at(-1);
+  // A loop device that is kubelet's lock keeps the node that it was made over busy, whoever of kubelet is left.
+  if (top && (top.fsType === "devtmpfs" || top.fsType === "tmpfs")) await detachLocksOver(action.target);
   await unmountAll(action.target);
   if (basename(action.target) === STAGED_DEVICE) await removeBindFile(action.target);
 }

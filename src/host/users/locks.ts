@@ -35,6 +35,12 @@ async function lockOf(loop: string, volume: { device: string; name: string; numb
   return same ? { loop, number, path } : null;
 }
 
+/** The same for the device whose node is bound at a path. */
+export async function detachLocksOver(target: string): Promise<void> {
+  const found = await deviceNumbers(target);
+  if (found.block) await detachLocks(await loopLocksOn({ device: "", name: "", number: numberText(found.rdev), targets: [] }));
+}
+
 /** Takes the locks off a device whose last user is gone; one that is still open goes when it is closed. */
 export async function detachLocks(locks: readonly LoopLock[]): Promise<void> {
   for (const { loop } of locks) await runOk(["losetup", "--detach", node(loop)], { deadlineMs: DEADLINE_MS, lane: loop, releases: true });
