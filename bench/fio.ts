@@ -40,10 +40,10 @@ export async function randomAccess(guest: Guest, file: string, bytes: number, ac
   return { iops: side.iops, operations: side.total_ios, meanMs: side.lat_ns.mean / 1e6 };
 }
 
-/** Bytes per second of sequential reads from a device. */
-export async function sequential(guest: Guest, device: string, seconds: number): Promise<number> {
-  const report = await fio(guest, ["--name=sequential", `--filename=${device}`, "--rw=read", "--bs=1M", "--iodepth=4", "--time_based", `--runtime=${seconds}`]);
-  return report.jobs[0]!.read.bw_bytes;
+/** Bytes per second of sequential writes to a device, whose content is lost. */
+export async function sequentialWrites(guest: Guest, device: string, seconds: number): Promise<number> {
+  const report = await fio(guest, ["--name=sequential", `--filename=${device}`, "--rw=write", "--bs=1M", "--iodepth=4", "--time_based", `--runtime=${seconds}`]);
+  return report.jobs[0]!.write.bw_bytes;
 }
 
 /** Requests in a second that an application makes that does not saturate anything. */

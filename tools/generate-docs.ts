@@ -1,13 +1,14 @@
 /**
  * Writes the reference pages that are generated from the code:
  *
- *     tools/node tools/generate-docs.ts            writes docs/reference/{errors,bad-input,bounds}.md
+ *     tools/node tools/generate-docs.ts            writes docs/reference/{errors,bad-input,bounds,chaos-cases}.md
  *     tools/node tools/generate-docs.ts --check    fails if they are not what would be written
  */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { badInputPage } from "./docs/bad-input.ts";
 import { boundsPage } from "./docs/bounds.ts";
+import { chaosPage } from "./docs/chaos.ts";
 import { errorsPage } from "./docs/errors.ts";
 
 const root = resolve(import.meta.dirname, "..");
@@ -16,6 +17,7 @@ const PAGES: Readonly<Record<string, () => string>> = {
   "docs/reference/errors.md": errorsPage,
   "docs/reference/bad-input.md": badInputPage,
   "docs/reference/bounds.md": boundsPage,
+  "docs/reference/chaos-cases.md": chaosPage,
 };
 
 const check = process.argv.includes("--check");

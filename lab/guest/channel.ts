@@ -1,7 +1,7 @@
 /** The part of a guest that needs nothing but a way to its exec daemon; every kind of guest has one. */
-import { appendFileSync } from "node:fs";
+import { appendFileSync, existsSync } from "node:fs";
 import type { Server } from "node:net";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { execInGuest, readGuestFile, spawnInGuest, writeGuestFile, type Connect } from "./exec-client.ts";
 import { listenForward } from "./forward.ts";
 import type { ExecOptions, ExecResult, GuestProcess, SpawnOptions } from "./guest.ts";
@@ -31,7 +31,8 @@ export class ExecChannel {
   async spawn(argv: readonly string[], options: SpawnOptions = {}): Promise<GuestProcess> {
     const { logPath } = options;
     const onOutput = (chunk: Buffer): void => {
-      if (logPath !== undefined) appendFileSync(logPath, chunk);
+      // The last words of a program whose machine is gone may come when its log has been taken away.
+      if (logPath !== undefined && existsSync(dirname(logPath))) appendFileSync(logPath, chunk);
     };
     const started = await this.#named(spawnInGuest(this.#connect, argv, options.env ?? {}, onOutput));
     return { pid: started.pid, exited: started.exited, kill: (signal = "SIGTERM") => started.kill(signal) };

@@ -99,16 +99,25 @@ export interface Started {
   readonly exited: Promise<Exited>;
 }
 
+/** Longest wait for the start of a program: a machine that has just gone may leave its connection open. */
+const START_MS = 120_000;
+
 /** Starts a program and returns once it runs; its output goes to `onOutput` as long as the connection lives. */
 export function spawnInGuest(connect: Connect, argv: readonly string[], env: Readonly<Record<string, string>>, onOutput: (chunk: Buffer) => void): Promise<Started> {
   return new Promise((resolve, reject) => {
     let socket: Socket | undefined;
     let last: Exited = { code: null, signal: "POWER" };
     const ended = Promise.withResolvers<Exited>();
+    const timer = setTimeout(() => {
+      reject(new GuestOperationError(`${describe(argv)}: not started within ${START_MS} ms`));
+      socket?.destroy();
+    }, START_MS);
     const kill = (signal: NodeJS.Signals): void => void (socket?.writable === true && socket.write(frame(FRAME.signal, signal)));
     const onFrame: OnFrame = (type, payload) => {
-      if (type === FRAME.started) resolve({ pid: Number(payload.toString()), kill, exited: ended.promise });
-      else if (type === FRAME.exited) last = JSON.parse(payload.toString()) as Exited;
+      if (type === FRAME.started) {
+        clearTimeout(timer);
+        resolve({ pid: Number(payload.toString()), kill, exited: ended.promise });
+      } else if (type === FRAME.exited) last = JSON.parse(payload.toString()) as Exited;
       else onOutput(Buffer.from(payload));
       return type === FRAME.exited;
     };
@@ -119,6 +128,7 @@ export function spawnInGuest(connect: Connect, argv: readonly string[], env: Rea
     converse(connect, { op: "spawn", argv, env }, onFrame, onSocket).then(
       () => ended.resolve(last),
       (error: unknown) => {
+        clearTimeout(timer);
         ended.resolve(last);
         reject(error instanceof Error ? error : new Error(String(error)));
       },

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { coverOf, everyCase, nameOf, nodesOf, worldOf } from "./case.ts";
+import { caseNamed, coverOf, everyCase, nameOf, nodesOf, worldOf } from "./case.ts";
 import { pairsOf } from "./pairwise.ts";
 
 test("the cover has every pair that a case can have, the same each time, and keeps worlds together", () => {
@@ -10,6 +10,15 @@ test("the cover has every pair that a case can have, the same each time, and kee
   assert.deepEqual(coverOf(), cover);
   const worlds = cover.map(worldOf);
   assert.deepEqual(worlds, worlds.toSorted());
+});
+
+test("what is proven is not asked for again; a name is read back, and one of another time is none", () => {
+  const cover = coverOf();
+  assert.deepEqual(coverOf({}, cover), []);
+  const half = cover.slice(0, 40);
+  const rest = coverOf({}, half);
+  assert.deepEqual(new Set([...half, ...rest].flatMap(pairsOf)), new Set(cover.flatMap(pairsOf)));
+  assert.deepEqual([caseNamed(nameOf(cover[3]!)), caseNamed("all-power/2/plain/6.12"), caseNamed("all-power/9/plain/6.12/process")], [cover[3], null, null]);
 });
 
 test("a case has a name and a world; a wish narrows the cover", () => {

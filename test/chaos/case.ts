@@ -29,14 +29,22 @@ export function everyCase(only: Only = {}): Case[] {
   return allCases(AXES, wanted(only));
 }
 
-/** The pairwise cover, cases of one world behind each other. */
-export function coverOf(only: Only = {}): Case[] {
-  return pairwise(AXES, wanted(only)).toSorted((a, b) => worldOf(a).localeCompare(worldOf(b)));
+/** The pairwise cover of what these cases do not prove, cases of one world behind each other. */
+export function coverOf(only: Only = {}, proven: readonly Case[] = []): Case[] {
+  return pairwise(AXES, wanted(only), proven).toSorted((a, b) => worldOf(a).localeCompare(worldOf(b)));
 }
 
 /** What a case is called in the ledger. */
 export function nameOf(each: Case): string {
   return [each.fault, each.copies, each.drives, each.kernel, each.guests].join("/");
+}
+
+/** The case of this name; null for a name from before an axis or a value was changed. */
+export function caseNamed(name: string): Case | null {
+  const values = name.split("/");
+  const axes = Object.entries(AXES) as [keyof Case, readonly string[]][];
+  if (values.length !== axes.length || axes.some(([, known], at) => !known.includes(values[at]!))) return null;
+  return Object.fromEntries(axes.map(([axis], at) => [axis, values[at]])) as Case;
 }
 
 /** Cases with the same text can use the same world. */

@@ -6,7 +6,7 @@ import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { prng } from "../../src/core/testing/prng.ts";
-import { AXES, coverOf, everyCase, nameOf, worldOf, type Case, type Only } from "./case.ts";
+import { AXES, caseNamed, coverOf, everyCase, nameOf, worldOf, type Case, type Only } from "./case.ts";
 import { FAULTS } from "./faults.ts";
 import { addToLedger, provenNames, readLedger, tableOf, type Entry } from "./ledger.ts";
 import { Runner } from "./runner.ts";
@@ -23,6 +23,7 @@ interface Options extends Only {
   readonly cover?: boolean;
   readonly list?: boolean;
   readonly again?: boolean;
+  readonly share: readonly [number, number];
   readonly ledger: string;
   readonly output: "table" | "json";
 }
@@ -55,11 +56,22 @@ function chosen(options: Options): Iterable<Case> {
   const only: Only = Object.fromEntries(axes.flatMap((axis) => (options[axis] === undefined ? [] : [[axis, options[axis]]])));
   // Random cases are of process guests unless asked otherwise: one emulated case takes the time of five.
   if (options.cover !== true) return drawn(options.seed, { guests: ["process"], ...only });
-  const proven = options.again === true ? new Set<string>() : provenNames(readLedger(options.ledger));
-  const cover = coverOf(only);
-  const open = cover.filter((each) => !proven.has(nameOf(each)));
-  say(`the cover has ${cover.length} cases, ${cover.length - open.length} of them are proven in the ledger`);
-  return open;
+  const proven = options.again === true ? [] : [...provenNames(readLedger(options.ledger))].map(caseNamed).filter((each) => each !== null);
+  const open = coverOf(only, proven);
+  const mine = shareOf(open, options.share);
+  say(`${proven.length} cases are proven in the ledger; ${open.length} more cover all pairs${mine.length < open.length ? `, ${mine.length} of them are of this share` : ""}`);
+  return mine;
+}
+
+/** `2/3`: the second third. */
+function share(text: string): readonly [number, number] {
+  const [nth = 0, of = 0] = text.split("/").map(Number);
+  if (!(Number.isInteger(nth) && Number.isInteger(of) && nth >= 1 && nth <= of)) throw new InvalidArgumentError("a share as 2/3 is wanted");
+  return [nth, of];
+}
+
+function shareOf(cases: readonly Case[], [nth, of]: readonly [number, number]): Case[] {
+  return cases.slice(Math.round(((nth - 1) * cases.length) / of), Math.round((nth * cases.length) / of));
 }
 
 function list(form: Options["output"]): void {
@@ -106,6 +118,7 @@ program
   .option("--seed <number>", "random cases: the same seed, the same cases", positive, 1)
   .option("--cover", "the pairwise cover of all axes, without what the ledger has as proven")
   .option("--again", "with --cover: also what is proven")
+  .option("--share <n/m>", "with --cover: the n-th of m parts, for runs side by side", share, [1, 1] as const)
   .option("--list", "what there is")
   .option("--ledger <file>", "where results are added", join(FOLDER, "ledger.jsonl"))
   .addOption(new Option("--output <form>", "how the result is printed").choices(["table", "json"]).default("table"));

@@ -22,12 +22,13 @@ export function pairsOf(each: Readonly<Record<string, string>>): string[] {
 }
 
 /**
- * A cover of all pairs that occur in some possible case: of all cases, the one with most uncovered pairs is taken, again and again; of equals
- * the first. The same axes give the same cover.
+ * A cover of all pairs that occur in some possible case and not in `proven`: of all cases, the one with most uncovered pairs is taken, again
+ * and again; of equals the first. The same axes give the same cover.
  */
-export function pairwise<A extends Axes>(axes: A, possible?: (each: CaseOf<A>) => boolean): CaseOf<A>[] {
+export function pairwise<A extends Axes>(axes: A, possible?: (each: CaseOf<A>) => boolean, proven: readonly CaseOf<A>[] = []): CaseOf<A>[] {
   const candidates = allCases(axes, possible).map((each) => ({ each, pairs: pairsOf(each) }));
-  const open = new Set(candidates.flatMap(({ pairs }) => pairs));
+  const done = new Set(proven.flatMap(pairsOf));
+  const open = new Set(candidates.flatMap(({ pairs }) => pairs).filter((pair) => !done.has(pair)));
   const cover: CaseOf<A>[] = [];
   while (open.size > 0) {
     const gains = candidates.map(({ pairs }) => pairs.reduce((sum, pair) => sum + Number(open.has(pair)), 0));

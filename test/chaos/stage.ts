@@ -1,5 +1,6 @@
 /** What a fault happens to: a volume in use in a small world, with both workloads on it, and everything that is known about them. */
 import type { MeshStorVolume } from "../../src/api/volume.ts";
+import { volumeDeviceName } from "../../src/api/names.ts";
 import type { GuestProcess } from "../../lab/guest/guest.ts";
 import { dataChecksum, recorded, traces } from "../../lab/world/inspect.ts";
 import { Registers } from "../../lab/world/registers.ts";
@@ -150,6 +151,14 @@ export class Stage {
       return this.duty.writer.acks().length === count || "they still go on";
     });
     return count;
+  }
+
+  /** The volume device of a node is suspended: nothing is read or written. */
+  async expectSuspended(node: string): Promise<void> {
+    const device = volumeDeviceName(this.id);
+    const state = await this.guest(node).sh(`dmsetup info -c --noheadings -o suspended ${device}; pgrep -f '^@meshstor-hold ${device}' || true`);
+    if (!/^Suspended|^\d+$/m.test(state)) throw new Violation(`${device} of ${node} is not suspended: ${state}`);
+    this.engaged(`${device} of ${node} is suspended (${state.trim().replaceAll("\n", ", ")})`);
   }
 
   /** Waits until the record names no member of a node in sync any more. */

@@ -92,11 +92,11 @@ const holds = async (v: Volume): Promise<string[]> =>
   )
     .split("\n")
     .filter((p) => p !== "");
-async function until<T>(what: string, limitMs: number, look: () => Promise<T | null | false>): Promise<T> {
+async function until<T>(what: string, limitMs: number, look: () => Promise<T | null | undefined | false>): Promise<T> {
   const end = performance.now() + limitMs;
   for (;;) {
     const found = await look();
-    if (found !== null && found !== false) return found;
+    if (found !== null && found !== undefined && found !== false) return found;
     assert.ok(performance.now() < end, `${what}: not within ${limitMs} ms`);
     await sleep(200);
   }
@@ -111,7 +111,7 @@ test("the guard is armed before the mount by a program in a pod, and survives th
   const actions = [await guardAction(A), await guardAction(B)];
   await n1.guest.writeFile("/tmp/arm.json", JSON.stringify({ nodeUID: n1.uid, actions }));
   await sh("mkdir -p /sys/fs/cgroup/kubepods/pod1");
-  const pod = `echo $$ >/sys/fs/cgroup/kubepods/pod1/cgroup.procs; exec unshare --mount sh -c 'mount -t tmpfs none /mnt; node /lab/share/program.mjs </tmp/arm.json >/tmp/armed.json; sleep 1000'`;
+  const pod = `echo $$ >/sys/fs/cgroup/kubepods/pod1/cgroup.procs; exec unshare --mount sh -c 'mount -t tmpfs none /mnt; MESHSTOR_TIME_SCALE=3 node /lab/share/program.mjs </tmp/arm.json >/tmp/armed.json; sleep 1000'`;
   const running = await n1.guest.spawn(["sh", "-c", pod]);
   await until("the program is done", 60_000, async () => (await sh("[ -s /tmp/armed.json ] && echo yes || true")) === "yes");
   const done = JSON.parse(await sh("cat /tmp/armed.json")) as { done: { error: unknown }[] };
@@ -146,8 +146,7 @@ test("at rest it costs next to nothing", async () => {
 
 test("a suspend that is asked for is the guard's, and a resume ends it", async () => {
   await n1.apply({ kind: "SuspendVolume", name: B.device });
-  const known = await until("it is proven", 20_000, async () => (await entries())?.find((e) => e.name === B.device && e.proven) ?? null);
-  assert.equal(known.state, "suspended", "nothing is held: it is done");
+  await until("nothing is held: it is done, and proven", 20_000, async () => (await entries())?.find((e) => e.name === B.device && e.proven && e.state === "suspended"));
   assert.equal(await sh("pgrep -x dmsetup || true"), "", "by the guard");
   assert.equal(
     await sh(`timeout 2 dd if=/dev/mapper/${B.device} of=/dev/null bs=4k count=1 iflag=direct status=none & sleep 1; [ -d /proc/$! ] && echo waits || echo read`),

@@ -95,7 +95,7 @@ test("a cut over a hung drive is not done before the drive has answered, whoever
   // The kernel shows the namespace as disabled already, while its requests are still in the drive.
   const { snapshot, observeMs } = await n2.call({});
   assert.equal(snapshot.exports.length, 1, "the export is still listed");
-  assert.ok(observeMs < 10_000, `the snapshot took ${observeMs} ms`);
+  assert.ok(observeMs < 20_000, `the snapshot took ${observeMs} ms`);
   // Another process, which knows nothing of the first attempt.
   const second = await n2.refused(cut(3));
   assert.equal(second.code, "CommandTimedOut");

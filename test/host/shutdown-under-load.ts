@@ -14,7 +14,8 @@ export async function shutDownUnderLoad(t: TestContext, owner: Guest, provider: 
   const load = await start(owner, LOAD);
   await sleep(1_000);
   assert.equal(await load.within(0), null, "engaged: the load runs");
-  const off = await start(provider, "busybox poweroff -f");
+  // Not at once: that it was started must be heard before its machine is gone.
+  const off = await start(provider, "sleep 1; busybox poweroff -f");
   const lostMs = await untilLost(owner, [path.controller]);
   await off.within(20_000);
   const state = await memberState(owner, member);

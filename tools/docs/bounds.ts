@@ -23,7 +23,7 @@ const bound = (name: keyof typeof BOUNDS) => `${s(BOUNDS[name].defaultMs)} (at l
 const TIMES: string[][] = [
   ["A connection is dead: noticed by the kernel", `at most 2 × ${KEEP_ALIVE_S} s`, "NVMe keep-alive of the imports; the keep-alive restarts with traffic, hence twice (Z7)"],
   ["A provider answers keep-alives but no I/O", s(IO_TIMEOUT_MS), "`io_timeout` of an imported namespace; the kernel then resets the controller, which is a loss"],
-  ["The kernel's news noticed by the agent", s(LOSS_POLL_MS), "one sysfs attribute per connection in use"],
+  ["The kernel's news noticed by the agent", s(LOSS_POLL_MS), "one sysfs attribute per connection and array in use"],
   ["The kernel connects again by itself", `not within ${Math.floor(RECONNECT_DELAY_S / 86_400)} days`, "a connection is used once"],
   ["A volume looked at although nothing changed", s(TICK_MS), "the reconcile tick"],
   ["A start waits for a recorded member before it goes on without it", s(START_WAIT_MS), "after recording it out (I3)"],

@@ -6,7 +6,6 @@ import { holesOf } from "../gpt-fit.ts";
 import { rebuildsOf } from "../healing/guards.ts";
 import type { HealingInput } from "../healing/input.ts";
 import { healingLimitsOf } from "../healing/limits.ts";
-import { planHealing } from "../healing/plan-healing.ts";
 import { afterSight } from "../healing/sight.ts";
 import type { CandidateDrive, Cluster } from "../placement/types.ts";
 import { isoNow, newID } from "./agent.ts";
@@ -26,7 +25,7 @@ export function stepController(w: World): void {
   if (volume === null) return;
   const cluster = clusterOf(w, volume);
   w.sights = afterSight(w.sights, volume, cluster, w.nowMs);
-  const healing = planHealing(inputOf(w, volume, cluster));
+  const healing = w.protocol.heal(inputOf(w, volume, cluster));
   if (healing.kind === "none") return;
   checkMembersOnly(volume.status ?? {}, healing.status);
   say(w, `controller: ${healing.why.join("; ")}`);

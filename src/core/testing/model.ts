@@ -7,6 +7,7 @@
  *   world.ts  state    host*.ts, md.ts  the kernels    api.ts  the record    agent.ts  the loop
  *   time.ts  what happens by itself    steps.ts  one event    faults.ts  what breaks
  */
+import { planHealing } from "../healing/plan-healing.ts";
 import { plan } from "../plan.ts";
 import { applyRecord } from "../record.ts";
 import { planPublish, planUnpublish } from "../plan-publish.ts";
@@ -77,7 +78,7 @@ function newNode(name: string, rng: Choices): NodeState {
 export function createWorld(options: ModelOptions): World {
   const rng = options.choices ?? prng(options.seed);
   const w: World = {
-    protocol: { plan, record: applyRecord, host: applyHost, ...options.protocol },
+    protocol: { plan, record: applyRecord, host: applyHost, heal: planHealing, ...options.protocol },
     rng,
     nodes: NODES.map((name) => newNode(name, rng)),
     api: { versions: [], pending: [], cut: new Set() },

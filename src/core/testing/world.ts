@@ -7,6 +7,7 @@ import type { ErrorCode } from "../../base/errors.ts";
 import type { MeshStorVolume, VolumeStatus } from "../../api/volume.ts";
 import type { Action, ActionKind, HostAction } from "../action.ts";
 import type { HostSnapshot } from "../observed.ts";
+import type { Healing, HealingInput } from "../healing/input.ts";
 import type { Sights } from "../healing/sight.ts";
 import type { Intent, Plan, PlanInput } from "../plan.ts";
 import type { applyRecord } from "../record.ts";
@@ -216,6 +217,8 @@ export interface Protocol {
   plan(input: PlanInput, w: World, n: NodeState): Plan;
   record: typeof applyRecord;
   host(w: World, n: NodeState, action: HostAction): Generator<void, void>;
+  /** The controller's. */
+  heal(input: HealingInput): Healing;
 }
 
 export interface World {

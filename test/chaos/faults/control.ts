@@ -1,5 +1,7 @@
 /** The API server, the controller and the node programs go away; the clock of a node is wrong. */
+import { driveFaults } from "../../../lab/guest/drives.ts";
 import { sleep } from "../../../lab/world/wait.ts";
+import { driveOf } from "../drive-of.ts";
 import type { Fault } from "../fault.ts";
 import type { Stage } from "../stage.ts";
 
@@ -67,6 +69,23 @@ export const CONTROL: readonly Fault[] = [
       await stage.takeOver(stage.other);
       await stage.world.powerOn(stage.home);
       await stage.outOfService(stage.home, false);
+    },
+  },
+  {
+    name: "api-down-owner-drive-fails",
+    title: "The owner's drive fails while there is no API server: MD goes on without it, and within moments the volume is suspended until that is recorded.",
+    run: async (stage) => {
+      const [node, guest] = [stage.home, stage.guest(stage.home)];
+      const drive = await driveOf(stage, node);
+      stage.begin(`the API server is killed, and drive ${drive} of ${node} answers every write with an error`);
+      await apiDown(stage);
+      await driveFaults.failWrites(guest, drive);
+      await stage.untilHeld();
+      await stage.expectSuspended(node);
+      await stage.world.plane.start();
+      await stage.untilOut(node);
+      await stage.progress(50);
+      await driveFaults.heal(guest, drive);
     },
   },
   {
