@@ -24,8 +24,6 @@ export const TOOLS: readonly Tool[] = [
   { name: "dmsetup", package: "dmsetup", argv: ["dmsetup", "version"], pattern: /Library version:\s+(\d+\.\d+\.\d+)/, least: "1.2.175" },
   { name: "mkfs.xfs", package: "xfsprogs", argv: ["mkfs.xfs", "-V"], pattern: /version (\d+\.\d+)/, least: "5.10" },
   { name: "mkfs.ext4", package: "e2fsprogs", argv: ["mkfs.ext4", "-V"], pattern: /mke2fs (\d+\.\d+)/, least: "1.47" },
-  { name: "xfs_growfs", package: "xfsprogs", argv: ["xfs_growfs", "-V"], pattern: /version (\d+\.\d+)/, least: "5.10" },
-  { name: "resize2fs", package: "e2fsprogs", argv: ["resize2fs"], pattern: /resize2fs (\d+\.\d+)/, least: "1.47" },
   { name: "perl", package: "perl-base", argv: ["perl", "-e", "printf 'perl %vd', $^V"], pattern: /perl (\d+\.\d+)/, least: "5.28" },
   { name: "losetup", package: "mount", argv: ["losetup", "--version"], pattern: /util-linux (\d+\.\d+)/, least: "2.36" },
   { name: "dd", package: "coreutils", argv: ["dd", "--version"], pattern: /(\d+\.\d+)/, least: "8.30" },
