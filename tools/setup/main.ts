@@ -4,7 +4,8 @@
  */
 import { debianHostStep } from "./debian-host.ts";
 import { emulatedBootStep } from "./debian-kernel-initramfs.ts";
-import { ensureControlPlanePrograms } from "./kubernetes.ts";
+import { ensureClusterPrograms, ensureControlPlanePrograms } from "./kubernetes.ts";
+import { ensurePeers, PEERS } from "./peers.ts";
 import { ensureGeneratedCsi } from "./proto.ts";
 import { qemuStep } from "./qemu.ts";
 import { ensureGuestDebian, rootfsStep } from "./rootfs.ts";
@@ -31,6 +32,8 @@ const STEPS: readonly SetupStep[] = [
   emulatedBootStep("7.2"),
   debianHostStep,
   { name: "control-plane", describe: "etcd and Kubernetes API server", ensure: async () => ({ ...(await ensureControlPlanePrograms()) }) },
+  { name: "cluster", describe: "controller-manager and scheduler", ensure: () => ensureClusterPrograms() },
+  { name: "peers", describe: "csi-sanity and the sidecars", ensure: () => ensurePeers(PEERS) },
 ];
 
 const GROUPS: Readonly<Record<string, readonly string[]>> = {
