@@ -67,6 +67,14 @@ export class NodeProgram {
     await this.answers();
   }
 
+  /** A controller in this guest, after {@link start}, for those who want both roles on one machine; resolves once its socket is there. */
+  async startController(socket: string): Promise<GuestProcess> {
+    const argv = ["node", this.#program, "controller", "--kubeconfig", KUBECONFIG, "--endpoint", `unix://${socket}`];
+    const started = await this.guest.spawn(argv, { logPath: join(this.#lab.logDir, `${this.name}.controller.log`), env: { UV_USE_IO_URING: "0" } });
+    await eventually(`the controller on ${this.name} serves`, 60, async () => (await this.guest.exec(["test", "-S", socket], { okCodes: "any" })).code === 0 || "no socket yet");
+    return started;
+  }
+
   /** Waits until Probe is answered. */
   async answers(): Promise<void> {
     await eventually(`the node program on ${this.name} answers`, 60, async () => {

@@ -8,9 +8,10 @@ import { ensureClusterPrograms, ensureControlPlanePrograms } from "./kubernetes.
 import { ensurePeers, PEERS } from "./peers.ts";
 import { ensureGeneratedCsi } from "./proto.ts";
 import { qemuStep } from "./qemu.ts";
-import { ensureGuestDebian, rootfsStep } from "./rootfs.ts";
+import { ensureGuestDebian, nodeRootfsStep, rootfsStep } from "./rootfs.ts";
 import { say } from "./progress.ts";
 import type { SetupStep } from "./step.ts";
+import { toolsImageStep } from "./tools-image.ts";
 import { umlKernelStep } from "./uml-kernel.ts";
 
 /** Every step; add yours here and, where it belongs to one, to a group. */
@@ -23,8 +24,10 @@ const STEPS: readonly SetupStep[] = [
       return {};
     },
   },
-  { name: "guest-debian", describe: "Debian for guests", ensure: ensureGuestDebian },
+  { name: "guest-debian", describe: "Debian for guests", ensure: () => ensureGuestDebian() },
   rootfsStep,
+  nodeRootfsStep,
+  toolsImageStep,
   umlKernelStep("6.12"),
   umlKernelStep("7.2"),
   qemuStep,
@@ -33,6 +36,7 @@ const STEPS: readonly SetupStep[] = [
   debianHostStep,
   { name: "control-plane", describe: "etcd and Kubernetes API server", ensure: async () => ({ ...(await ensureControlPlanePrograms()) }) },
   { name: "cluster", describe: "controller-manager and scheduler", ensure: () => ensureClusterPrograms() },
+  { name: "csi-sanity", describe: "csi-sanity", ensure: () => ensurePeers(["csi-sanity"]) },
   { name: "peers", describe: "csi-sanity and the sidecars", ensure: () => ensurePeers(PEERS) },
 ];
 
@@ -41,6 +45,7 @@ const GROUPS: Readonly<Record<string, readonly string[]>> = {
   emulated: ["guest-root", "qemu", "emulated-boot-6.12"],
   lab: ["csi", "guest-root", "uml-kernel-6.12", "control-plane"],
   test: ["csi", "guest-root", "uml-kernel-6.12", "control-plane", "qemu", "debian-host"],
+  e2e: ["csi", "guest-root", "guest-root-kubernetes", "tools-image", "uml-kernel-6.12", "control-plane", "cluster", "peers"],
   all: STEPS.map((step) => step.name),
 };
 
