@@ -20,7 +20,6 @@ const STATE_SIZE = "8G";
 
 /** Makes (once) and mounts the disk of the node's state; kubelet's mounts must be seen by everybody. */
 const MOUNT_STATE = `
-mount --make-rshared /
 disk=/var/lib/lab/node-state.img
 [ -e $disk ] || { truncate -s ${STATE_SIZE} $disk.new; mkfs.ext4 -q -E lazy_itable_init=1 $disk.new; mv $disk.new $disk; }
 mkdir -p /var/lib/node-state
@@ -29,8 +28,37 @@ for name in containerd kubelet; do
   mkdir -p /var/lib/node-state/$name /var/lib/$name
   mount --bind /var/lib/node-state/$name /var/lib/$name
 done
+# Each in a group of its own: what is mounted in kubelet's folder shall not appear in /var/lib/node-state as well.
+mount --make-rprivate /
+mount --make-rshared /
 mkdir -p /etc/containerd /etc/cni/net.d /etc/kubernetes
 sysctl -qw net.ipv4.ip_forward=1
+# kubelet does not start unless the processor says its clock; that of a process guest has none.
+if ! grep -q '^cpu MHz' /proc/cpuinfo; then
+  { echo "cpu MHz : 1000.000"; cat /proc/cpuinfo; } >/run/lab/cpuinfo
+  mount --bind /run/lab/cpuinfo /proc/cpuinfo
+fi
+`;
+
+/**
+ * Starts kubelet. It does not start without two settings of keyrings, which a process guest's kernel does not have: it gets
+ * a look-alike of /proc/sys/kernel with them, in a mount namespace of its own. What it mounts elsewhere is seen by everybody.
+ */
+const RUN_KUBELET = `
+if [ -e /proc/sys/kernel/keys ]; then exec kubelet "$@"; fi
+mkdir -p /run/lab/sys-kernel/keys
+echo 1000000 >/run/lab/sys-kernel/keys/root_maxkeys
+echo 25000000 >/run/lab/sys-kernel/keys/root_maxbytes
+exec unshare --mount --propagation unchanged sh -euc '
+mount --make-private /proc
+cd /proc/sys/kernel
+for name in *; do
+  if [ -d "$name" ]; then mkdir -p "/run/lab/sys-kernel/$name"; else : >"/run/lab/sys-kernel/$name"; fi
+  mount --bind "$name" "/run/lab/sys-kernel/$name"
+done
+mount --rbind /run/lab/sys-kernel /proc/sys/kernel
+cd /
+exec kubelet "$@"' kubelet "$@"
 `;
 
 /** See the module's comment. */
@@ -79,7 +107,7 @@ export class KubernetesNode {
   async startKubelet(): Promise<void> {
     const { ipv4 } = this.#lab.net.addresses(this.name);
     const flags = ["--config=/etc/kubernetes/kubelet.yaml", `--kubeconfig=${KUBECONFIG}`, `--hostname-override=${this.name}`, `--node-ip=${ipv4}`, "--v=2"];
-    this.#kubelet = await this.#spawn("kubelet", ["kubelet", ...flags]);
+    this.#kubelet = await this.#spawn("kubelet", ["sh", "-euc", RUN_KUBELET, "kubelet", ...flags]);
   }
 
   /** SIGTERM for kubelet alone: pods go on. */

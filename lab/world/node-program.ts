@@ -16,20 +16,31 @@ export const MOUNT_XFS = {
   accessMode: { mode: AccessMode.SINGLE_NODE_WRITER },
 };
 
+/** What is started in a guest. */
+export interface ProgramInGuest {
+  readonly path: string;
+  /** Makes the file (on the host) by which it reaches the API server. */
+  readonly kubeconfig: () => Promise<string>;
+  /** Further arguments. */
+  readonly more?: readonly string[];
+}
+
 export class NodeProgram {
   readonly guest: Guest;
   readonly #lab: Lab;
   readonly #kubeconfig: () => Promise<string>;
   readonly #program: string;
+  readonly #more: readonly string[];
   #process: GuestProcess | null = null;
   #client: CsiClient | null = null;
   #socket: string | null = null;
 
-  constructor(lab: Lab, guest: Guest, program: string, kubeconfig: () => Promise<string>) {
+  constructor(lab: Lab, guest: Guest, program: ProgramInGuest) {
     this.#lab = lab;
-    this.#kubeconfig = kubeconfig;
     this.guest = guest;
-    this.#program = program;
+    this.#kubeconfig = program.kubeconfig;
+    this.#program = program.path;
+    this.#more = program.more ?? [];
   }
 
   get name(): string {
@@ -59,6 +70,7 @@ export class NodeProgram {
         KUBECONFIG,
         "--endpoint",
         `unix://${GUEST_SOCKET}`,
+        ...this.#more,
         ...crash,
       ],
       { logPath: this.logPath, env: { UV_USE_IO_URING: "0", MESHSTOR_TIME_SCALE: "5" } },

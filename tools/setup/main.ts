@@ -5,7 +5,7 @@
 import { debianHostStep } from "./debian-host.ts";
 import { emulatedBootStep } from "./debian-kernel-initramfs.ts";
 import { ensureClusterPrograms, ensureControlPlanePrograms } from "./kubernetes.ts";
-import { ensurePeers, PEERS } from "./peers.ts";
+import { ensureDialForms, ensurePeers, PEERS } from "./peers.ts";
 import { ensureGeneratedCsi } from "./proto.ts";
 import { qemuStep } from "./qemu.ts";
 import { ensureGuestDebian, nodeRootfsStep, rootfsStep } from "./rootfs.ts";
@@ -36,6 +36,7 @@ const STEPS: readonly SetupStep[] = [
   debianHostStep,
   { name: "control-plane", describe: "etcd and Kubernetes API server", ensure: async () => ({ ...(await ensureControlPlanePrograms()) }) },
   { name: "cluster", describe: "controller-manager and scheduler", ensure: () => ensureClusterPrograms() },
+  { name: "dial-forms", describe: "grpc-go's forms of dialling", ensure: async () => ({ program: await ensureDialForms() }) },
   { name: "csi-sanity", describe: "csi-sanity", ensure: () => ensurePeers(["csi-sanity"]) },
   { name: "peers", describe: "csi-sanity and the sidecars", ensure: () => ensurePeers(PEERS) },
 ];
@@ -44,7 +45,7 @@ const GROUPS: Readonly<Record<string, readonly string[]>> = {
   guest: ["guest-root", "uml-kernel-6.12"],
   emulated: ["guest-root", "qemu", "emulated-boot-6.12"],
   lab: ["csi", "guest-root", "uml-kernel-6.12", "control-plane"],
-  test: ["csi", "guest-root", "uml-kernel-6.12", "control-plane", "qemu", "debian-host"],
+  test: ["csi", "guest-root", "uml-kernel-6.12", "control-plane", "qemu", "debian-host", "dial-forms"],
   e2e: ["csi", "guest-root", "guest-root-kubernetes", "tools-image", "uml-kernel-6.12", "control-plane", "cluster", "peers"],
   all: STEPS.map((step) => step.name),
 };

@@ -65,6 +65,21 @@ export async function ensurePeers<P extends Peer>(names: readonly P[]): Promise<
   return paths as Record<P, string>;
 }
 
+/** Makes sure of the program that dials a socket in every form that grpc-go knows (tools/peers/dial-forms); returns its path. */
+export async function ensureDialForms(): Promise<string> {
+  const moduleDir = join(peersDir, "dial-forms");
+  const linkFlags = "-s -w";
+  const dir = await ensureArtefact({
+    name: "dial-forms",
+    version: "1",
+    recipe: [...["go.mod", "go.sum", "main.go"].map((file) => readFileSync(join(moduleDir, file), "utf8")), linkFlags],
+    describe: "dial-forms: building with grpc-go",
+    expected: "20 s",
+    build: (building) => buildProgram({ moduleDir, package: ".", linkFlags, output: join(building, "dial-forms") }),
+  });
+  return join(dir, "dial-forms");
+}
+
 function isPeer(name: string): name is Peer {
   return Object.hasOwn(SOURCES, name);
 }
