@@ -66,7 +66,6 @@ export class KubernetesNode {
   readonly guest: Guest;
   readonly #lab: Lab;
   readonly #plane: ControlPlane;
-  #containerd: GuestProcess | null = null;
   #kubelet: GuestProcess | null = null;
 
   constructor(lab: Lab, plane: ControlPlane, guest: Guest) {
@@ -96,7 +95,7 @@ export class KubernetesNode {
 
   /** Starts containerd; resolves once it answers. */
   async startContainerd(): Promise<void> {
-    this.#containerd = await this.#spawn("containerd", ["containerd", "--log-level", "warn"]);
+    await this.#spawn("containerd", ["containerd", "--log-level", "warn"]);
     await eventually(`containerd on ${this.name} answers`, 60, async () => {
       const { code, stderr } = await this.guest.exec(["ctr", "--namespace=k8s.io", "--timeout=5s", "version"], { okCodes: "any" });
       return code === 0 || stderr.trim();
@@ -107,7 +106,9 @@ export class KubernetesNode {
   async startKubelet(): Promise<void> {
     const { ipv4 } = this.#lab.net.addresses(this.name);
     const flags = ["--config=/etc/kubernetes/kubelet.yaml", `--kubeconfig=${KUBECONFIG}`, `--hostname-override=${this.name}`, `--node-ip=${ipv4}`, "--v=2"];
-    this.#kubelet = await this.#spawn("kubelet", ["sh", "-euc", RUN_KUBELET, "kubelet", ...flags]);
+    const kubelet = await this.#spawn("kubelet", ["sh", "-euc", RUN_KUBELET, "kubelet", ...flags]);
+    this.#kubelet = kubelet;
+    void kubelet.exited.then(() => (this.#kubelet === kubelet ? (this.#kubelet = null) : null));
   }
 
   /** SIGTERM for kubelet alone: pods go on. */
@@ -119,17 +120,23 @@ export class KubernetesNode {
 
   /** Forgets its processes: the guest lost its power. */
   lost(): void {
-    this.#containerd = null;
     this.#kubelet = null;
   }
 
-  /** Waits until the API server has the node's own word that it is ready. */
+  /**
+   * Waits until the API server has the node's own word that it is ready.
+   * @throws Error with the end of kubelet's log when it ends instead.
+   */
   async ready(seconds = 90): Promise<void> {
     const jsonpath = '{range .status.conditions[?(@.type=="Ready")]}{.status} {.reason} {.message}{end}';
-    await eventually(`node ${this.name} is ready`, seconds, async () => {
+    await eventually(`node ${this.name} is ready, or its kubelet has ended`, seconds, async () => {
+      if (this.#kubelet === null) return true;
       const { stdout } = await this.#plane.kubectl(["get", "node", this.name, `--output=jsonpath=${jsonpath}`]);
       return stdout.startsWith("True KubeletReady") || stdout;
     });
+    if (this.#kubelet !== null) return;
+    const tail = readFileSync(this.logPath("kubelet"), "utf8").split("\n").slice(-5).join("\n");
+    throw new Error(`kubelet on ${this.name} ended: ${tail}`);
   }
 
   /** Puts an image (a tar on the host) into containerd unless it is there. */

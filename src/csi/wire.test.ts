@@ -50,14 +50,16 @@ afterEach(async () => {
   await served.server.closed;
 });
 
+const text = (value: unknown) => (typeof value === "string" || typeof value === "number" ? String(value) : "");
+
 /** One Probe over HTTP/2 as it is on the wire; answers the statuses of HTTP and gRPC. */
 async function rawProbe(session: ClientHttp2Session, headers: Record<string, string>, body: Buffer = EMPTY): Promise<string> {
   const stream = session.request({ ":method": "POST", ":path": PROBE, "content-type": "application/grpc", te: "trailers", ...headers });
   const ended = Promise.withResolvers<string>();
   let [http, grpc] = ["", ""];
   const note = (fields: Record<string, unknown>) => {
-    http ||= String(fields[":status"] ?? "");
-    grpc ||= String(fields["grpc-status"] ?? "");
+    http ||= text(fields[":status"]);
+    grpc ||= text(fields["grpc-status"]);
   };
   stream.on("response", note);
   stream.on("trailers", note);

@@ -68,6 +68,7 @@ test("csi-sanity: no failure, and skips only for what is not offered", async (t)
   });
   for (const spec of specs) {
     await t.test(spec.name, (each) => {
+      if (spec.outcome === "pending") return each.skip("csi-sanity itself does not run it");
       const reason = NOT_OFFERED[spec.why.replace(/^skipped - /, "")];
       if (spec.outcome === "skipped" && reason !== undefined) return each.skip(reason);
       assert.equal(spec.outcome, "passed", spec.why);
