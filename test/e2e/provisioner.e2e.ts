@@ -10,7 +10,7 @@ import { report } from "./report.ts";
 
 let cluster: Cluster;
 before(async () => {
-  cluster = await Cluster.up();
+  cluster = await Cluster.up({ sidecars: ["csi-provisioner", "csi-resizer", "csi-attacher"] });
   await cluster.apply(storageClass("mirrored"), storageClass("late", { waitForConsumer: true }), storageClass("kept", { reclaimPolicy: "Retain" }));
 });
 after(() => cluster?.down());
@@ -48,6 +48,10 @@ test("a claim that waits is bound where the scheduler puts its pod", async () =>
   assert.equal(await cluster.kubectl("get", "pvc/waiting", `--output=jsonpath=${annotation}`), "n2");
   assert.deepEqual(await copiesOf(await volumeOf("waiting")), ["n1", "n2"]);
   await cluster.until("its pod runs", "pod/consumer", "{.status.phase}", "Running", 120);
+});
+
+test("the attacher, though it runs, has nothing to do", async () => {
+  assert.deepEqual([cluster.program("csi-attacher").running(), await cluster.kubectl("get", "volumeattachments", "--output=name")], [true, ""]);
 });
 
 test("a claim that is raised is raised under its pod", async () => {
