@@ -4,9 +4,10 @@
  */
 import { DRIVER_NAME } from "../../src/api/names.ts";
 import type { NodeSpec } from "../cluster.ts";
-import { applyYaml, type Manifest } from "../control-plane/objects.ts";
+import { applyYaml } from "../control-plane/objects.ts";
 import { eventually } from "../world/wait.ts";
 import { World, type WorldSpec } from "../world/world.ts";
+import { ClusterClient } from "./client.ts";
 import { startControlPrograms } from "./control-programs.ts";
 import type { HostProgram } from "./host-program.ts";
 import { KubernetesNode } from "./kubernetes-node.ts";
@@ -34,13 +35,14 @@ function nodeSpec(name: string): NodeSpec {
 }
 
 /** See the module's comment. */
-export class Cluster {
+export class Cluster extends ClusterClient {
   readonly world: World;
   readonly #nodes: ReadonlyMap<string, KubernetesNode>;
   readonly #programs: readonly HostProgram[];
   readonly #images: readonly string[];
 
   private constructor(world: World, nodes: ReadonlyMap<string, KubernetesNode>, programs: readonly HostProgram[], images: readonly string[]) {
+    super(world.plane);
     this.world = world;
     this.#nodes = nodes;
     this.#programs = programs;
@@ -83,36 +85,11 @@ export class Cluster {
     return program;
   }
 
-  kubectl(...args: string[]): Promise<string> {
-    return this.world.kubectl(...args);
-  }
-
-  /** Creates or updates objects. */
-  apply(...manifests: readonly Manifest[]): Promise<void> {
-    return applyYaml(this.world.plane, manifests);
-  }
-
   /** Waits until kubelet of a node has taken the driver. */
   async registered(name: string): Promise<void> {
     await eventually(`kubelet of ${name} knows the driver`, 60, async () => {
       const { stdout } = await this.world.plane.kubectl(["get", "csinode", name, "--output=jsonpath={.spec.drivers[*].name}"], { mayFail: true });
       return stdout.split(" ").includes(DRIVER_NAME) || `csinode ${name} lists: ${stdout || "nothing"}`;
-    });
-  }
-
-  /** Waits until a field of an object (a jsonpath) has a value. */
-  async until(what: string, object: string, path: string, wanted: string, seconds = 90): Promise<void> {
-    await eventually(what, seconds, async () => {
-      const { stdout, stderr } = await this.world.plane.kubectl(["get", object, `--output=jsonpath=${path}`], { mayFail: true });
-      return stdout === wanted || `${object} ${path} is "${stdout || stderr.trim()}"; ${await this.#story(object)}`;
-    });
-  }
-
-  /** Waits until an object is gone. */
-  async gone(object: string, seconds = 90): Promise<void> {
-    await eventually(`${object} is gone`, seconds, async () => {
-      const found = await this.world.plane.kubectl(["get", object, "--output=name", "--ignore-not-found"]);
-      return found.stdout.trim() === "" || `it is there; ${await this.#story(object)}`;
     });
   }
 
@@ -134,13 +111,5 @@ export class Cluster {
   async down(): Promise<void> {
     await Promise.all(this.#programs.map((program) => program.stop()));
     await this.world.down();
-  }
-
-  /** The last events of an object, for a sentence about what it waits for. */
-  async #story(object: string): Promise<string> {
-    const [, name = object] = object.split("/");
-    const selector = `--field-selector=involvedObject.name=${name}`;
-    const { stdout } = await this.world.plane.kubectl(["get", "events", selector, "--output=jsonpath={range .items[-3:]}{.reason}: {.message}; {end}"], { mayFail: true });
-    return `events: ${stdout.trim() || "none"}`;
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Pods with claims under real kubelets and containerd: what one pod wrote the next one reads, on the same node and on another; ten in a loop leave nothing behind. @minutes 20
+ * Pods with claims under real kubelets and containerd: what one pod wrote the next one reads, on the same node and on another; ten in a loop leave nothing behind. @minutes 30 @byname
  */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -53,7 +53,20 @@ test("kubelet, restarted, finds its pod and volume again", async () => {
   await cluster.registered("n1");
   await cluster.kubectl("exec", "third", "--", "tail", "-1", "/data/times");
   assert.equal(await cluster.kubectl("get", "pod/third", "--output=jsonpath={.status.containerStatuses[0].restartCount}"), "0");
+});
+
+test("a node that loses its power comes back with its pod", async () => {
+  const start = performance.now();
+  await cluster.powerOff("n1");
+  await cluster.powerOn("n1");
+  await cluster.until("the pod was started again", "pod/third", "{.status.containerStatuses[0].restartCount} {.status.phase}", "1 Running", 240);
+  report(`from a node's power cut to its pod's second start: ${((performance.now() - start) / 1000).toFixed(1)} s`);
+  await cluster.kubectl("exec", "third", "--", "tail", "-1", "/data/times");
   await remove("third");
+});
+
+test("no volume was ever attached by the control plane", async () => {
+  assert.equal(await cluster.kubectl("get", "volumeattachments", "--output=name"), "");
 });
 
 test("ten pods in a loop leave nothing behind", async () => {

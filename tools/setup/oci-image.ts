@@ -12,7 +12,9 @@ export interface ImageSpec {
   /** Full name with a tag, as pods name it: "lab.local/tools:1". */
   readonly reference: string;
   /** What is run unless the pod says otherwise. */
-  readonly command: readonly string[];
+  readonly command?: readonly string[];
+  /** What comes before the pod's arguments. */
+  readonly entrypoint?: readonly string[];
   readonly env?: readonly string[];
 }
 
@@ -37,7 +39,7 @@ export async function writeImage(spec: ImageSpec, work: string, output: string):
   const config = addJson(blobs, `${PREFIX}.config.v1+json`, {
     architecture: "amd64",
     os: "linux",
-    config: { Cmd: spec.command, Env: ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", ...(spec.env ?? [])] },
+    config: { Entrypoint: spec.entrypoint, Cmd: spec.command, Env: ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", ...(spec.env ?? [])] },
     rootfs: { type: "layers", diff_ids: [layer.digest] },
   });
   const manifest = addJson(blobs, `${PREFIX}.manifest.v1+json`, { schemaVersion: 2, mediaType: `${PREFIX}.manifest.v1+json`, config, layers: [layer] });
