@@ -51,6 +51,7 @@ echo 1000000 >/run/lab/sys-kernel/keys/root_maxkeys
 echo 25000000 >/run/lab/sys-kernel/keys/root_maxbytes
 exec unshare --mount --propagation unchanged sh -euc '
 mount --make-private /proc
+mount --make-private /run
 cd /proc/sys/kernel
 for name in *; do
   if [ -d "$name" ]; then mkdir -p "/run/lab/sys-kernel/$name"; else : >"/run/lab/sys-kernel/$name"; fi
