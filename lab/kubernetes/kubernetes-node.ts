@@ -134,6 +134,9 @@ export class KubernetesNode {
     const jsonpath = '{range .status.conditions[?(@.type=="Ready")]}{.status} {.reason} {.message}{end}';
     await eventually(`node ${this.name} is ready, or its kubelet has ended`, seconds, async () => {
       if (this.#kubelet === null) return true;
+      // A kubelet that has just been started has not spoken yet: what the API server has is its predecessor's word.
+      const health = await this.guest.exec(["busybox", "wget", "-qO-", "http://127.0.0.1:10248/healthz"], { okCodes: "any" });
+      if (health.stdout !== "ok") return `kubelet's health: ${health.stdout || health.stderr.trim()}`;
       const { stdout } = await this.#plane.kubectl(["get", "node", this.name, `--output=jsonpath=${jsonpath}`]);
       return stdout.startsWith("True KubeletReady") || stdout;
     });
