@@ -6,6 +6,7 @@ import { randomUUID } from "node:crypto";
 import { NAMESPACE, nodeLeaseName, VOLUME_TOPOLOGY_KEY } from "../api/names.ts";
 import type { MeshStorNodeDevice } from "../api/node-device.ts";
 import type { MeshStorVolume } from "../api/volume.ts";
+import type { Health } from "../base/health.ts";
 import type { Logger } from "../base/log.ts";
 import type { HostSnapshot } from "../core/observed.ts";
 import type { NodePort } from "../csi/node-port.ts";
@@ -17,6 +18,7 @@ import { LeaseRenewer } from "../kube/lease.ts";
 import { DEVICES, VOLUMES } from "../kube/resources.ts";
 import type { CsiHost, CsiPortDeps } from "./csi-port.ts";
 import { createCsiPort } from "./csi-port.ts";
+import { reportHealth } from "./health.ts";
 import { awaitIdentity, readIdentity } from "./identity.ts";
 import { type GuardPort, watchOverGuard } from "./guard-watch.ts";
 import { Inventory } from "./inventory.ts";
@@ -34,6 +36,10 @@ export interface AgentOptions {
   kubeConfig: KubeConfig;
   nodeName: string;
   bootID: string;
+  /** Where `serve` serves. */
+  endpoint: string;
+  /** Told how the program fares. */
+  health: Health;
   log: Logger;
   signal: AbortSignal;
   /** Makes the host's adapter once the node's UID is known (host NQN and host ID derive from it). */
@@ -48,6 +54,7 @@ export interface AgentOptions {
 export async function runAgent(options: AgentOptions): Promise<void> {
   const { log, signal, nodeName } = options;
   const client = createKubeClient(options.kubeConfig);
+  options.health.waits("the node program waits for the API server to answer; what runs goes on running");
   const me = await awaitIdentity(() => readIdentity(client, nodeName, options.bootID), log, signal);
   const host = options.makeHost(me.nodeUID);
   const clock = systemClock();
@@ -96,6 +103,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   losses.start(signal);
   watchOverGuard({ guard: options.guard, onGone: () => (snapshots.drop(), wakeAll()), log, signal });
   const tick = setInterval(() => void inventory.refresh(), TICK_MS);
+  reportHealth({ health: options.health, endpoint: options.endpoint, volumes: informer, lease });
   log.info("node program runs", { node: nodeName, uid: me.nodeUID, boot: me.bootID, address: me.address });
   const find = async (name: string) => facts(informer.get(name) ?? (await client.tryGet(VOLUMES, name)));
   await options.serve(createCsiPort({ volumes, host: { ...host, snapshot: () => snapshots.get(0) }, find, hook: options.hook, info: infoOf(nodeName) }));

@@ -66,6 +66,8 @@ export function hostNQN(nodeUID: string): string {
   return `nqn.2014-08.org.nvmexpress:uuid:${nodeUID}`;
 }
 
+/** Name of the Lease of the controller that leads. */
+export const CONTROLLER_LEASE = "controller";
 /** Name of a node's Lease. */
 export function nodeLeaseName(nodeName: string): string {
   return `node-${nodeName}`;

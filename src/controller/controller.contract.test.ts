@@ -1,6 +1,6 @@
-/** The controller role, over its socket, before a real API server: `tools/node --test src/controller/controller.contract.test.ts`. */
+/** The controller role, over its socket, before a real API server and with no more rights than deploy/ gives it: `tools/node --test src/controller/controller.contract.test.ts`. */
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -20,12 +20,13 @@ import { loadKubeConfig } from "../kube/config.ts";
 import { LeaseRenewer } from "../kube/lease.ts";
 import { DEVICES, VOLUMES } from "../kube/resources.ts";
 import { emptyDevice, FakeNodes } from "./fake-nodes.ts";
-import { runController } from "./run.ts";
+import { runController, type RunControllerOptions } from "./run.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "meshstor-controller-"));
 const socket = join(folder, "csi.sock");
 const NODES = ["a", "b", "c"];
 let plane: ControlPlane;
+let kubeconfig: string;
 let kube: KubeClient;
 let csi: TestClient<typeof Controller>;
 let nodes: FakeNodes;
@@ -40,9 +41,20 @@ async function until(what: string, holds: () => Promise<boolean>): Promise<void>
     await sleep(50);
   }
 }
+/** As kubelet does: one that could not reach the API for long leads no longer, ends, and is started again. */
+async function runAgain(options: RunControllerOptions): Promise<void> {
+  for (;;) {
+    try {
+      return await runController(options);
+    } catch (error) {
+      if (options.signal.aborted) return;
+      console.log(`# the controller ended: ${String(error)}`);
+    }
+  }
+}
 function startController(): void {
   stop = new AbortController();
-  running = runController({ kubeConfig: loadKubeConfig({ path: plane.kubeconfigPath }), endpoint: `unix://${socket}`, log: silentLogger, signal: stop.signal });
+  running = runAgain({ kubeConfig: loadKubeConfig({ path: kubeconfig }), endpoint: `unix://${socket}`, elect: true, log: silentLogger, signal: stop.signal });
 }
 const request = (name: string, capacity = GiB, parameters: Record<string, string> = {}) => ({
   name,
@@ -58,6 +70,8 @@ const insist = (what: string, call: () => Promise<unknown>) => until(what, async
 before(async () => {
   plane = await ControlPlane.start({ dir: join(folder, "plane"), addresses: ["127.0.0.1"], port: await freePort(), dieWithStarter: true });
   await applyYaml(plane, [...buildCrds(), { apiVersion: "v1", kind: "Namespace", metadata: { name: "meshstor" } }]);
+  await applyYaml(plane, readFileSync(join(import.meta.dirname, "../../deploy/30-rbac-controller.yaml"), "utf8"));
+  kubeconfig = await plane.kubeconfigFor("system:serviceaccount:meshstor:meshstor-controller");
   kube = createKubeClient(loadKubeConfig({ path: plane.kubeconfigPath }));
   leases = NODES.map((name) => new LeaseRenewer({ client: kube, name: nodeLeaseName(name), holder: "boot", log: silentLogger }));
   for (const [i, name] of NODES.entries()) {
@@ -127,4 +141,20 @@ test("volumes created at once while controller and API server are stopped and st
   assert.deepEqual([used.length, new Set(used.map((p) => p.state))], [24, new Set(["Created"])]);
   await Promise.all(names.map((name) => insist(`${name} deleted`, () => csi.call("deleteVolume", { volumeId: name }))));
   await until("all are gone", async () => (await kube.list(VOLUMES)).items.length === 0);
+});
+
+test("of two controllers one serves; the other does so as soon as the first one ends", async () => {
+  const other = { socket: join(folder, "other.sock"), stop: new AbortController() };
+  const options = { kubeConfig: loadKubeConfig({ path: kubeconfig }), endpoint: `unix://${other.socket}`, elect: true, log: silentLogger, signal: other.stop.signal };
+  const standsBy = runAgain(options);
+  await sleep(2_000);
+  assert.equal(existsSync(other.socket), false);
+  stop.abort();
+  await running;
+  const second = testClient(Controller, other.socket);
+  await insist("the other controller serves", () => second.call("listVolumes", {}));
+  second.close();
+  other.stop.abort();
+  await standsBy;
+  startController();
 });

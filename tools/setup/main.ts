@@ -4,6 +4,8 @@
  */
 import { debianHostStep } from "./debian-host.ts";
 import { emulatedBootStep } from "./debian-kernel-initramfs.ts";
+import { ensureImageBase } from "../image.ts";
+import { helmStep } from "./helm.ts";
 import { ensureControlPlanePrograms } from "./kubernetes.ts";
 import { ensureGeneratedCsi } from "./proto.ts";
 import { qemuStep } from "./qemu.ts";
@@ -31,13 +33,15 @@ const STEPS: readonly SetupStep[] = [
   emulatedBootStep("7.2"),
   debianHostStep,
   { name: "control-plane", describe: "etcd and Kubernetes API server", ensure: async () => ({ ...(await ensureControlPlanePrograms()) }) },
+  helmStep,
+  { name: "image-base", describe: "Debian's tools and Node.js for the container image", ensure: async () => ({ layers: await ensureImageBase() }) },
 ];
 
 const GROUPS: Readonly<Record<string, readonly string[]>> = {
   guest: ["guest-root", "uml-kernel-6.12"],
   emulated: ["guest-root", "qemu", "emulated-boot-6.12"],
   lab: ["csi", "guest-root", "uml-kernel-6.12", "control-plane"],
-  test: ["csi", "guest-root", "uml-kernel-6.12", "control-plane", "qemu", "debian-host"],
+  test: ["csi", "guest-root", "uml-kernel-6.12", "control-plane", "qemu", "debian-host", "helm", "image-base"],
   all: STEPS.map((step) => step.name),
 };
 
