@@ -180,7 +180,7 @@ export class VolumeReconciler {
     }
     hook("after", action.kind);
     log.info("action done", { volume: this.name, ms: Math.round(clock.nowMs() - started), ...action });
-    if (action.kind === "CreatePartition" || action.kind === "DeletePartition") await this.#deps.tableChanged(action.drive);
+    if (action.kind === "CreatePartition" || action.kind === "DeletePartition" || action.kind === "GrowPartition") await this.#deps.tableChanged(action.drive);
     this.session = afterSuccess(this.session, action, { epoch: 0, nowMs: clock.nowMs(), losses: [] });
   }
 

@@ -8,6 +8,7 @@ import type { MeshStorNodeDevice } from "../api/node-device.ts";
 import type { MeshStorVolume } from "../api/volume.ts";
 import type { Health } from "../base/health.ts";
 import type { Logger } from "../base/log.ts";
+import { grownBytes } from "../core/growth.ts";
 import type { HostSnapshot } from "../core/observed.ts";
 import type { NodePort } from "../csi/node-port.ts";
 import type { KubeConfig } from "../kube/config.ts";
@@ -137,5 +138,5 @@ function infoOf(nodeName: string): CsiPortDeps["info"] {
 function facts(volume: MeshStorVolume | null): Awaited<ReturnType<CsiPortDeps["find"]>> {
   if (volume === null) return null;
   const degraded = (volume.status?.degraded ?? 0) > 0 ? (volume.status?.message ?? "degraded") : "";
-  return { uid: volume.metadata.uid ?? "", spec: volume.spec, degraded };
+  return { uid: volume.metadata.uid ?? "", spec: volume.spec, degraded, grownBytes: grownBytes(volume), message: volume.status?.message ?? "" };
 }

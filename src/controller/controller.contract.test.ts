@@ -34,10 +34,10 @@ let leases: LeaseRenewer[];
 let stop: AbortController;
 let running: Promise<void>;
 
-async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
-  const end = Date.now() + 60_000;
+async function until(what: string, holds: () => Promise<boolean>, ms = 60_000): Promise<void> {
+  const end = Date.now() + ms;
   while (!(await holds().catch(() => false))) {
-    if (Date.now() > end) throw new Error(`not within a minute: ${what}`);
+    if (Date.now() > end) throw new Error(`not within ${ms / 1000} s: ${what}`);
     await sleep(50);
   }
 }
@@ -65,7 +65,7 @@ const request = (name: string, capacity = GiB, parameters: Record<string, string
 const create = (name: string, capacity?: number, parameters?: Record<string, string>) =>
   csi.call("createVolume", request(name, capacity, parameters), { deadline: Date.now() + 60_000 });
 /** Calls until it succeeds, as the provisioner does. */
-const insist = (what: string, call: () => Promise<unknown>) => until(what, async () => (await codeOf(call())) === "OK");
+const insist = (what: string, call: () => Promise<unknown>, ms?: number) => until(what, async () => (await codeOf(call())) === "OK", ms);
 
 before(async () => {
   plane = await ControlPlane.start({ dir: join(folder, "plane"), addresses: ["127.0.0.1"], port: await freePort(), dieWithStarter: true });
@@ -122,6 +122,41 @@ test("refusals name every node and leave nothing", async () => {
   assert.equal(await codeOf(create("wide", GiB, { stripeWidth: "3" })), "RESOURCE_EXHAUSTED");
   assert.equal(await codeOf(create("many", GiB, { replicaCount: "4" })), "RESOURCE_EXHAUSTED");
   assert.deepEqual((await kube.list(VOLUMES)).items, []);
+});
+
+/** A busy machine places one or two a second: each placement is written before the next one looks. */
+const MANY_MS = 300_000;
+
+test("a hundred volumes created at once, every second one deleted meanwhile: the others are made, expanded and modified; nothing of the deleted ones is left", async () => {
+  const names = Array.from({ length: 100 }, (_, i) => `h${i}`);
+  const small = (name: string) => create(name, GiB / 2, { numberOfCopies: "1" });
+  const isKept = (name: string) => Number(name.slice(1)) % 2 === 0;
+  await Promise.all(
+    names.map(async (name) => {
+      if (isKept(name)) return insist(name, () => small(name), MANY_MS);
+      // Given up while it is made, as by a claim that is deleted.
+      let over = false;
+      const made = codeOf(small(name)).finally(() => (over = true));
+      await until(`${name} is there, or was not begun in time`, async () => over || (await kube.tryGet(VOLUMES, name)) !== null, MANY_MS);
+      await insist(`${name} deleted`, () => csi.call("deleteVolume", { volumeId: name }), MANY_MS);
+      await made;
+      await insist(`${name} deleted for good`, () => csi.call("deleteVolume", { volumeId: name }), MANY_MS);
+    }),
+  );
+  await until("the deleted ones are gone", async () => (await kube.list(VOLUMES)).items.every((v) => isKept(v.metadata.name)), MANY_MS);
+  const { items } = await kube.list(VOLUMES);
+  assert.deepEqual([items.length, items.flatMap((v) => v.status?.partitions ?? []).map((p) => p.state)], [50, Array.from({ length: 50 }, () => "Created")]);
+  const { capacityBytes } = await csi.call("controllerExpandVolume", { volumeId: "h0", capacityRange: { requiredBytes: BigInt(GiB) } });
+  await csi.call("controllerModifyVolume", { volumeId: "h0", mutableParameters: { memberMissingTimeout: "60" } });
+  const { spec } = (await kube.tryGet(VOLUMES, "h0"))!;
+  assert.deepEqual(
+    [capacityBytes, spec.capacityBytes, spec.memberMissingTimeout, await codeOf(csi.call("controllerModifyVolume", { volumeId: "h0", mutableParameters: { colour: "red" } }))],
+    [BigInt(GiB), GiB, 60, "INVALID_ARGUMENT"],
+  );
+  await Promise.all(items.map((v) => insist(`${v.metadata.name} deleted`, () => csi.call("deleteVolume", { volumeId: v.metadata.name }))));
+  await until("all are gone", async () => (await kube.list(VOLUMES)).items.length === 0);
+  const drives = (await kube.list(DEVICES)).items;
+  assert.deepEqual(new Set(drives.map((device) => device.status?.freeBytes)), new Set([10 * GiB]));
 });
 
 test("volumes created at once while controller and API server are stopped and started: each is made once, then nothing is left", async () => {

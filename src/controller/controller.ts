@@ -15,9 +15,11 @@ import { candidateDrives, candidateNodes, reservationsOf } from "./cluster.ts";
 import { createVolume } from "./create-volume.ts";
 import { deleteVolume } from "./delete-volume.ts";
 import type { ControllerDeps } from "./deps.ts";
+import { expandVolume } from "./expand-volume.ts";
 import { Teller } from "./teller.ts";
 import { type HeartbeatClock, Heartbeats } from "./heartbeats.ts";
 import { Loop } from "./loop.ts";
+import { modifyVolume } from "./modify-volume.ts";
 import { Placer } from "./placer.ts";
 import { VolumeReconciler } from "./reconcile.ts";
 import { Unwell } from "./unwell.ts";
@@ -110,19 +112,18 @@ function createPort(deps: ControllerDeps, placer: Placer, ready: () => boolean):
     return withApi(what, signal, async () => work());
   };
   const { client, cache } = deps;
+  const cluster = () => ({ nodes: cache.nodes(), drives: candidateDrives(cache.devices()), reservations: reservationsOf(cache.volumes()) });
   return {
     create: (request, signal) => call(`creating volume ${request.volumeID}`, signal, async () => summaryOf(await createVolume(deps, placer, request, signal))),
     remove: (name, signal) => call(`deleting volume ${name}`, signal, () => deleteVolume(deps, name, signal)),
+    expand: (request, signal) => call(`expanding volume ${request.volumeID}`, signal, () => expandVolume(deps, cluster, request, signal)),
+    modify: (request, signal) => call(`modifying volume ${request.volumeID}`, signal, () => modifyVolume(deps, request, signal)),
     find: (name, signal) =>
       call(`reading volume ${name}`, signal, async () => {
         const volume = await client.tryGet(VOLUMES, name, { signal });
         return volume && volume.metadata.deletionTimestamp === undefined ? summaryOf(volume) : null;
       }),
     list: (signal) => call("listing volumes", signal, () => listed(cache.volumes())),
-    capacity: ({ parameters, within }, signal) =>
-      call("reading capacity", signal, () => {
-        const cluster = { nodes: cache.nodes(), drives: candidateDrives(cache.devices()), reservations: reservationsOf(cache.volumes()) };
-        return capacityOf(cluster, wishOf(parameters), within);
-      }),
+    capacity: ({ parameters, within }, signal) => call("reading capacity", signal, () => capacityOf(cluster(), wishOf(parameters), within)),
   };
 }

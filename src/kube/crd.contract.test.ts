@@ -78,7 +78,14 @@ const partition = (partitionUUID: string, nodeID: string, state: "Synced" | "Cre
 describe("what people see", () => {
   test("the server fills in the defaults", async () => {
     await plane.kubectl(["apply", "-f", "-"], { stdin: JSON.stringify({ ...volume("defaults"), spec: { capacityBytes: GiB } }) });
-    assert.deepEqual((await client.get(VOLUMES, "defaults")).spec, { capacityBytes: GiB, numberOfCopies: 2, drivesPerCopy: 1, memberMissingTimeout: 900, fsType: "xfs" });
+    assert.deepEqual((await client.get(VOLUMES, "defaults")).spec, {
+      capacityBytes: GiB,
+      numberOfCopies: 2,
+      drivesPerCopy: 1,
+      memberMissingTimeout: 900,
+      volumeMode: "Filesystem",
+      fsType: "xfs",
+    });
     await client.remove(VOLUMES, "defaults");
   });
 

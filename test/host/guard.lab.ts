@@ -286,7 +286,7 @@ async function forceDown(v: Volume): Promise<void> {
   const window = s.windows.find((w) => w.partitionUUID === v.remote)!.device;
   const device = s.mirrors.find((m) => m.arrayUUID === v.array)!.device;
   const connection = s.connections.find((c) => c.nqn === v.nqn)!;
-  await n1.apply({ kind: "ShutdownFilesystem", target: v.stage });
+  await n1.apply({ kind: "ShutdownFilesystem", fsType: "xfs", target: v.stage });
   assert.equal(await sh(`[ -e /tmp/acked-${v.k} ] || [ -e /tmp/failed-${v.k} ] && echo ended || echo held`), "held", "engaged: still held after the shutdown");
   await n1.apply(
     { kind: "FailMember", device, partitionUUID: v.remote, window },

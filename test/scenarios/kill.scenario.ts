@@ -19,7 +19,9 @@ import { inOrder } from "../in-order.ts";
 import { Moments, momentsOf, Mortal } from "./support/mortal.ts";
 
 /** Kinds that the story of this file does not make happen, each with where it is told. Keep it short. */
+const MODEL = "killed at every step in the model's stories (src/core/testing/stories.ts)";
 const ELSEWHERE: Partial<Record<ActionKind, string>> = {
+  ...Object.fromEntries(ACTION_KINDS.filter((kind) => /Grow|ZeroExtension|RecordSize|RecordTight|BindDevice|FailVolume/.test(kind)).map((kind) => [kind, MODEL])),
   SuspendVolume: "the guard is quicker as a rule; killed at every step in the model's stories (src/core/testing/stories.ts)",
 };
 
