@@ -29,7 +29,7 @@ export interface NodeSpec {
   readonly memoryMiB?: number;
   /** Virtual CPUs of an emulated guest; 1 by default. */
   readonly vcpus?: number;
-  /** Emulated guests only; "lab" by default. */
+  /** "lab" by default; a process guest cannot be a stock Debian host. */
   readonly root?: GuestRoot;
   /** Kernel series of this guest; the lab's by default. */
   readonly kernel?: string;
@@ -180,8 +180,8 @@ function recordOf(spec: LabSpec): LabRecord {
     if (!NAME.test(name)) throw new Error(`"${name}" is no name for a lab or guest: 1 to 12 small letters, digits and dashes`);
   }
   if (new Set(spec.nodes.map((node) => node.name)).size !== spec.nodes.length) throw new Error("two guests have the same name");
-  const mistaken = spec.nodes.find(({ kind = "process", vcpus = 1, root = "lab" }) => kind === "process" && (vcpus !== 1 || root !== "lab"));
-  if (mistaken !== undefined) throw new Error(`${mistaken.name}: a process guest has one CPU and the lab's root`);
+  const mistaken = spec.nodes.find(({ kind = "process", vcpus = 1, root = "lab" }) => kind === "process" && (vcpus !== 1 || root === "debian-host"));
+  if (mistaken !== undefined) throw new Error(`${mistaken.name}: a process guest has one CPU and one of the lab's roots`);
   const paths = labPaths(id);
   const owner = spec.detached === true ? undefined : identify(process.pid);
   return {

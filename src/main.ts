@@ -25,6 +25,7 @@ interface LeaveOptions extends CommonOptions {
 }
 interface NodeOptions extends CommonOptions {
   nodeName: string;
+  registration?: string;
   crashAt?: string;
 }
 
@@ -50,6 +51,7 @@ async function runNode(options: NodeOptions): Promise<void> {
     kubeConfig: loadKubeConfig({ path: options.kubeconfig }),
     nodeName: options.nodeName,
     endpoint: options.endpoint,
+    registration: options.registration,
     crashAt: options.crashAt,
     health: await healthOf(options, log, signal),
     log,
@@ -89,6 +91,7 @@ const common = (command: Command) =>
     .option("--log-level <level>", LOG_LEVELS.join(", "), "info");
 common(program.command("node").description("node role: CSI Node service and the agent"))
   .requiredOption("--node-name <name>", "name of the Kubernetes node this runs on")
+  .option("--registration <url>", "unix socket to make in kubelet's plugins_registry, by which kubelet learns of this driver; --endpoint must then be a path that kubelet sees too")
   .option("--crash-at <moment>", "for tests: die by SIGKILL at before:KIND or after:KIND of an action, or at any of those in @FILE")
   .action(runNode);
 common(program.command("controller").description("controller role: CSI Controller service, placement, garbage collection"))

@@ -16,20 +16,31 @@ export const MOUNT_XFS = {
   accessMode: { mode: AccessMode.SINGLE_NODE_WRITER },
 };
 
+/** What is started in a guest. */
+export interface ProgramInGuest {
+  readonly path: string;
+  /** Makes the file (on the host) by which it reaches the API server. */
+  readonly kubeconfig: () => Promise<string>;
+  /** Further arguments. */
+  readonly more?: readonly string[];
+}
+
 export class NodeProgram {
   readonly guest: Guest;
   readonly #lab: Lab;
   readonly #kubeconfig: () => Promise<string>;
   readonly #program: string;
+  readonly #more: readonly string[];
   #process: GuestProcess | null = null;
   #client: CsiClient | null = null;
   #socket: string | null = null;
 
-  constructor(lab: Lab, guest: Guest, program: string, kubeconfig: () => Promise<string>) {
+  constructor(lab: Lab, guest: Guest, program: ProgramInGuest) {
     this.#lab = lab;
-    this.#kubeconfig = kubeconfig;
     this.guest = guest;
-    this.#program = program;
+    this.#kubeconfig = program.kubeconfig;
+    this.#program = program.path;
+    this.#more = program.more ?? [];
   }
 
   get name(): string {
@@ -59,12 +70,21 @@ export class NodeProgram {
         KUBECONFIG,
         "--endpoint",
         `unix://${GUEST_SOCKET}`,
+        ...this.#more,
         ...crash,
       ],
       { logPath: this.logPath, env: { UV_USE_IO_URING: "0", MESHSTOR_TIME_SCALE: "5" } },
     );
     if (options.crashAt) return;
     await this.answers();
+  }
+
+  /** A controller in this guest, after {@link start}, for those who want both roles on one machine; resolves once its socket is there. */
+  async startController(socket: string): Promise<GuestProcess> {
+    const argv = ["node", this.#program, "controller", "--kubeconfig", KUBECONFIG, "--endpoint", `unix://${socket}`];
+    const started = await this.guest.spawn(argv, { logPath: join(this.#lab.logDir, `${this.name}.controller.log`), env: { UV_USE_IO_URING: "0" } });
+    await eventually(`the controller on ${this.name} serves`, 60, async () => (await this.guest.exec(["test", "-S", socket], { okCodes: "any" })).code === 0 || "no socket yet");
+    return started;
   }
 
   /** Waits until Probe is answered. */

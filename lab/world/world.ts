@@ -29,6 +29,10 @@ export interface WorldSpec {
   readonly family?: "ipv4" | "ipv6";
   /** Told what is being done, one short line each. */
   readonly say?: (line: string) => void;
+  /** Done once the API server and its Node objects are there, before controller and node programs start. */
+  readonly prepare?: (lab: Lab, plane: ControlPlane) => Promise<void>;
+  /** Further arguments of every node program. */
+  readonly nodeArguments?: readonly string[];
 }
 
 const GiB = 1024 ** 3;
@@ -58,7 +62,7 @@ export class World {
   }
 
   /** API server, controller and node programs on a lab whose guests are up. */
-  static async install(lab: Lab, spec: Pick<WorldSpec, "detached" | "family" | "say"> = {}): Promise<World> {
+  static async install(lab: Lab, spec: Omit<WorldSpec, "id" | "nodes" | "kernel" | "logDir"> = {}): Promise<World> {
     const say = spec.say ?? (() => {});
     const detached = spec.detached === true;
     const bundle = bundleProgram();
@@ -76,9 +80,10 @@ export class World {
       const { ipv4, ipv6 } = lab.net.addresses(name);
       await ensureNode(plane, { name, addresses: [spec.family === "ipv6" ? ipv6 : ipv4] });
     }
+    await spec.prepare?.(lab, plane);
     const program = await bundle;
     say("controller and node programs start");
-    const world = World.#assemble(lab, plane, program, detached);
+    const world = World.#assemble(lab, plane, program, { detached, nodeArguments: spec.nodeArguments ?? [] });
     await world.controller.start();
     await Promise.all(lab.names.map((name) => world.node(name).start()));
     await world.registered();
@@ -90,17 +95,17 @@ export class World {
   static async attach(id: string): Promise<World> {
     const lab = Lab.attach(id);
     const plane = await ControlPlane.attach(join(labPaths(lab.id).dir, "control-plane"));
-    return World.#assemble(lab, plane, await bundleProgram(), true);
+    return World.#assemble(lab, plane, await bundleProgram(), { detached: true, nodeArguments: [] });
   }
 
-  static #assemble(lab: Lab, plane: ControlPlane, program: string, detached: boolean): World {
+  static #assemble(lab: Lab, plane: ControlPlane, program: string, spec: { detached: boolean; nodeArguments: readonly string[] }): World {
     mkdirSync(lab.logDir, { recursive: true });
-    const controller = new ControllerProcess(lab, plane, program, detached);
+    const controller = new ControllerProcess(lab, plane, program, spec.detached);
     // Made once: two at a time would make two keys for one certificate.
     let made: Promise<string> | null = null;
     const kubeconfig = () => (made ??= plane.kubeconfigFor("meshstor-node", ["system:masters"]));
     const inGuest = lab.share("meshstor.mjs", program);
-    const nodes = new Map(lab.names.map((name) => [name, new NodeProgram(lab, lab.guest(name), inGuest, kubeconfig)]));
+    const nodes = new Map(lab.names.map((name) => [name, new NodeProgram(lab, lab.guest(name), { path: inGuest, kubeconfig, more: spec.nodeArguments })]));
     return new World(lab, plane, controller, nodes);
   }
 

@@ -16,6 +16,8 @@ export interface StartOptions {
   kubeConfig: KubeConfig;
   nodeName: string;
   endpoint: string;
+  /** Socket in kubelet's plugins_registry; see {@link serveNode}. */
+  registration?: string | undefined;
   crashAt?: string | undefined;
   /** Told how the program fares. */
   health: Health;
@@ -43,6 +45,6 @@ export async function startNode(options: StartOptions): Promise<void> {
     makeHost: (nodeUID) => createHost(nodeUID),
     guard: { ensure: ensureGuard, watch: watchGuard },
     hook: crashHook(options.crashAt),
-    serve: (port) => serveNode({ endpoint: options.endpoint, port, log, signal }),
+    serve: (port) => serveNode({ endpoint: options.endpoint, registration: options.registration, port, log, signal }),
   });
 }

@@ -1,5 +1,5 @@
 /**
- * Scenarios: test/scenarios/NAME.scenario.ts and test/…/NAME.lab.ts, each a process of its own with a lab of its own.
+ * Scenarios: test/scenarios/NAME.scenario.ts, test/…/NAME.lab.ts and test/e2e/NAME.e2e.ts, each a process of its own with a lab of its own.
  *
  * A scenario is a file of node:test; its tests are counted one by one. Its first comment begins with
  * one sentence, which the summary shows, and may contain `@minutes N` (its time limit; 20 without) and
@@ -26,7 +26,7 @@ const SHORT = 80;
 const LAST_LINE = { begins: "ℹ duration_ms ", ms: 30_000 };
 
 export interface Scenario {
-  /** File name without ".scenario.ts" or ".lab.ts". */
+  /** File name without ".scenario.ts", ".lab.ts" or ".e2e.ts". */
   name: string;
   file: string;
   /** First sentence of the first comment. */
@@ -45,7 +45,7 @@ export function readScenario(file: string, text: string): Scenario {
     .trim();
   const title = /^(.*?[.!?])(\s|$)/.exec(words)?.[1] ?? words.slice(0, 100);
   const minutes = Number(/@minutes (\d+)/.exec(words)?.[1] ?? MINUTES);
-  return { name: basename(file).replace(/\.(scenario|lab)\.ts$/, ""), file, title, limitMs: minutes * 60_000, alone: /@alone\b/.test(words), byName: /@byname\b/.test(words) };
+  return { name: basename(file).replace(/\.(scenario|lab|e2e)\.ts$/, ""), file, title, limitMs: minutes * 60_000, alone: /@alone\b/.test(words), byName: /@byname\b/.test(words) };
 }
 
 export function readScenarios(files: readonly string[]): Scenario[] {
