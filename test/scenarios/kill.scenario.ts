@@ -5,7 +5,7 @@
  * everybody and replaced, deletion, and a drive that filled up. A kind that the story does not meet fails the test. In between the application
  * writes; it meets no error, and every record is found.
  *
- * @minutes 30
+ * @minutes 40
  */
 import assert from "node:assert/strict";
 import { after, before } from "node:test";
