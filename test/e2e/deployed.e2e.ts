@@ -17,7 +17,9 @@ const DEPLOY = join(import.meta.dirname, "../../deploy");
 
 /** Every image that the manifests name, as a tar: ours, and the sidecars made from the programs that set-up builds. */
 async function images(): Promise<string[]> {
-  const texts = readdirSync(DEPLOY).filter((name) => name.endsWith(".yaml")).map((name) => readFileSync(join(DEPLOY, name), "utf8"));
+  const texts = readdirSync(DEPLOY)
+    .filter((name) => name.endsWith(".yaml"))
+    .map((name) => readFileSync(join(DEPLOY, name), "utf8"));
   const names = new Set(texts.flatMap((text) => [...text.matchAll(/^\s+image: (\S+)/gm)].map(([, name]) => name ?? "")));
   const found: string[] = [(await makeImage()).path];
   for (const name of names) {
@@ -62,7 +64,11 @@ test("kubectl apply -f deploy/: every part of it becomes ready", async () => {
 
 test("a claim and a pod", async () => {
   const start = performance.now();
-  await cluster.apply(storageClass("mirrored", { waitForConsumer: true }), claim("data", "mirrored"), pod("writer", "data", "while :; do date +%s >>/data/times; sync; sleep 1; done"));
+  await cluster.apply(
+    storageClass("mirrored", { waitForConsumer: true }),
+    claim("data", "mirrored"),
+    pod("writer", "data", "while :; do date +%s >>/data/times; sync; sleep 1; done"),
+  );
   await cluster.until("the pod runs", "pod/writer", "{.status.phase}", "Running", 120);
   report(`from a pod with a new claim to running: ${took(start)}`);
   console.log(await cluster.kubectl("get", "pod,pvc,msvol", "-o", "wide"));
