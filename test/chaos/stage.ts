@@ -161,13 +161,14 @@ export class Stage {
     this.engaged(`${device} of ${node} is suspended (${state.trim().replaceAll("\n", ", ")})`);
   }
 
-  /** Waits until the record names no member of a node in sync any more. */
-  async untilOut(node: string, seconds = 60): Promise<void> {
+  /** Waits until the record names no member of a node in sync any more; with a mirror's number: none of this mirror. */
+  async untilOut(node: string, seconds = 60, mirror?: number): Promise<void> {
     await this.world.untilVolume(this.id, `has recorded ${node} out`, seconds, (v) => {
-      const left = (v.status?.mirrors ?? []).filter((_, mirror) => recorded(v, mirror).some((p) => p.nodeID === node)).length;
+      const meant = (v.status?.mirrors ?? []).map((_, index) => index).filter((index) => mirror === undefined || index === mirror);
+      const left = meant.filter((index) => recorded(v, index).some((p) => p.nodeID === node)).length;
       return left === 0 || `${left} mirrors still name it in sync`;
     });
-    this.engaged(`${node} was recorded out`);
+    this.engaged(`${node} was recorded out${mirror === undefined ? "" : ` of mirror ${mirror}`}`);
   }
 
   /** Stages and publishes, again and again as kubelet does, then works there. The node may be another one than before. */

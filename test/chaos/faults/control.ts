@@ -83,7 +83,7 @@ export const CONTROL: readonly Fault[] = [
       await stage.untilHeld();
       await stage.expectSuspended(node);
       await stage.world.plane.start();
-      await stage.untilOut(node);
+      await stage.untilOut(node, 60, 0);
       await stage.progress(50);
       await driveFaults.heal(guest, drive);
     },

@@ -18,7 +18,7 @@ function driveFault(where: Where, kind: "hang" | "fail" | "failWrites", words: s
       const drive = await driveOf(stage, node);
       stage.begin(`drive ${drive} of ${node} ${words}`);
       await driveFaults[kind](guest, drive);
-      await stage.untilOut(node, 90);
+      await stage.untilOut(node, 90, 0);
       await stage.progress(50, 90);
       await driveFaults.heal(guest, drive);
     },
@@ -54,7 +54,7 @@ export const DRIVE: readonly Fault[] = [
       const drive = await driveOf(stage, stage.other);
       stage.begin(`drive ${drive} of ${stage.other} is pulled`);
       await driveFaults.pull(stage.guest(stage.other), drive);
-      await stage.untilOut(stage.other, 90);
+      await stage.untilOut(stage.other, 90, 0);
       await stage.progress(50, 90);
       await stage.powerOff(stage.other);
       await stage.world.powerOn(stage.other);
@@ -67,7 +67,7 @@ export const DRIVE: readonly Fault[] = [
       const drive = await driveOf(stage, stage.home);
       stage.begin(`drive ${drive} of ${stage.home} is pulled`);
       await driveFaults.pull(stage.guest(stage.home), drive);
-      await stage.untilOut(stage.home, 90);
+      await stage.untilOut(stage.home, 90, 0);
       await stage.progress(50, 90);
       await stage.powerOff(stage.home);
       await stage.outOfService(stage.home, true);
