@@ -1,7 +1,5 @@
 /**
- * csi-sanity against the real driver: controller and node program in one guest, volumes of two copies over two nodes. @minutes 30 @byname
- *
- * By name (or in npm run e2e) only, until expansion and ControllerModifyVolume are offered: their specs are skipped by csi-sanity, which is a failure here.
+ * csi-sanity against the real driver: controller and node program in one guest, volumes of two copies over two nodes. @minutes 25
  *
  * csi-sanity makes and removes mount points, so it runs where the node program does; the controller runs there too, because
  * csi-sanity wants both on sockets of one machine.

@@ -49,7 +49,7 @@ const GROUPS: Readonly<Record<string, readonly string[]>> = {
   guest: ["guest-root", "uml-kernel-6.12"],
   emulated: ["guest-root", "qemu", "emulated-boot-6.12"],
   lab: ["csi", "guest-root", "uml-kernel-6.12", "control-plane"],
-  test: ["csi", "guest-root", "uml-kernel-6.12", "control-plane", "qemu", "debian-host", "helm", "image-base", "dial-forms"],
+  test: ["csi", "guest-root", "uml-kernel-6.12", "control-plane", "qemu", "debian-host", "helm", "image-base", "dial-forms", "csi-sanity"],
   e2e: ["csi", "guest-root", "guest-root-kubernetes", "tools-image", "uml-kernel-6.12", "control-plane", "cluster", "peers"],
   all: STEPS.map((step) => step.name),
 };
