@@ -4,6 +4,7 @@ import { dirname } from "node:path";
 import { asMeshStorError, MeshStorError } from "../../base/errors.ts";
 import { runOk } from "../exec.ts";
 import { readAttribute, ROOTS, writeAttribute } from "../files.ts";
+import { OneKind } from "./one-kind.ts";
 
 const CONFIG = "/run/meshstor/mdadm.conf";
 /** I1: no bad-block log. `names=yes`: an array at /dev/md/X is called md_X by the kernel. `AUTO -all`: nothing is ever assembled for being found (I3). mdadm.conf(5). */
@@ -43,12 +44,30 @@ async function place(path: string, text: string): Promise<void> {
 /**
  * How newer kernels take a stopped array's device away (6.12 knows no such choice). The old way, Y, a named array's stays
  * for ever (seen on 7.2), and the next time mdadm gives the array a number, which no udev rule of ours knows; the new way,
- * N, mdadm before 4.5 cannot assemble. So: N to stop, Y again after it and before an array is made or assembled; nothing else depends on it.
+ * N, mdadm before 4.5 cannot assemble. So: N to stop, Y to make or assemble; nothing else depends on it. The parameter is the
+ * whole host's, and volumes work side by side: stops and starts never at once.
  */
-async function setRemoval(way: "Y" | "N"): Promise<void> {
+const REMOVAL = { stops: "N", starts: "Y" } as const;
+type Way = keyof typeof REMOVAL;
+const ways = new OneKind<Way>();
+
+let stopping = 0;
+
+/** Runs `work` with the parameter as it has to be, and leaves it as the kernel has it by default; on a kernel without it at once. */
+async function withRemoval<T>(way: Way, work: () => Promise<T>): Promise<T> {
   const parameter = `${ROOTS.sys}/module/md_mod/parameters/legacy_async_del_gendisk`;
-  const now = await readAttribute(parameter);
-  if (now !== null && now !== way) await writeAttribute(parameter, way);
+  if ((await readAttribute(parameter)) === null) return work();
+  const set = async (value: string): Promise<void> => void ((await readAttribute(parameter)) === value || (await writeAttribute(parameter, value)));
+  return ways.run(way, async () => {
+    stopping += Number(way === "stops");
+    try {
+      await set(REMOVAL[way]);
+      return await work();
+    } finally {
+      stopping -= Number(way === "stops");
+      if (way === "stops" && stopping === 0) await set(REMOVAL.starts);
+    }
+  });
 }
 
 /** Options common to all calls. MDADM_NO_UDEV: nodes come from devtmpfs; udev may not run where we do (mdadm(8)). */
@@ -62,16 +81,12 @@ interface MdadmOptions {
 export async function mdadm(args: readonly string[], options: MdadmOptions = {}): Promise<string> {
   const { deadlineMs = 30_000, ...rest } = options;
   await ensureConfig();
-  const stops = args[0] === "--stop";
   const starts = args[0] === "--create" || args[0] === "--assemble";
+  // The other modes refuse the option.
+  const run = () => runOk(["mdadm", ...args, ...(starts ? [`--config=${CONFIG}`] : [])], { deadlineMs, env: { MDADM_NO_UDEV: "1" }, ...rest });
+  if (args[0] === "--stop") return withRemoval("stops", run);
   // Nothing else is asked of the kernel where a loss is released.
-  if (stops || starts) await setRemoval(stops ? "N" : "Y");
-  try {
-    // The other modes refuse the option.
-    return await runOk(["mdadm", ...args, ...(starts ? [`--config=${CONFIG}`] : [])], { deadlineMs, env: { MDADM_NO_UDEV: "1" }, ...rest });
-  } finally {
-    if (stops) await setRemoval("Y");
-  }
+  return starts ? withRemoval("starts", run) : run();
 }
 
 /** A UUID as mdadm writes it: four groups of eight hex digits, in the order of the bytes. */
