@@ -84,7 +84,7 @@ export class FakeKube implements KubeClient {
     const { conditions = [] } = (old.status ?? {}) as typeof status;
     const { conditions: given = [], ...rest } = status;
     const merged = [...conditions.map((c) => ({ ...c, ...given.find((g) => g.type === c.type) })), ...given.filter((g) => !conditions.some((c) => c.type === g.type))];
-    return this.#settle(type, old, { ...old, status: { ...(old.status ?? {}), ...rest, conditions: merged } }) as T;
+    return this.#settle(type, old, { ...old, status: { ...(old.status as object), ...rest, conditions: merged } }) as T;
   }
   async remove(type: ResourceType<unknown>, name: string, options: RemoveOptions = {}): Promise<void> {
     await this.#begin("remove", type, name);

@@ -50,24 +50,34 @@ export function safeToReboot({ node, volumes, alive }: RebootInput): RebootVerdi
 
 function findingOf(volume: MeshStorVolume, node: string, alive: ReadonlySet<string>): Finding | null {
   const status = volume.status ?? {};
+  const found = useOf(status, node) ?? (volume.metadata.deletionTimestamp ? null : copyOf(status, node, alive));
+  return found && { ...found, volume: volume.metadata.name };
+}
+
+type Found = Omit<Finding, "volume"> | null;
+
+/** Is it in use here, about to be, or not ended yet? */
+function useOf({ owner, handOver, former = [] }: VolumeStatus, node: string): Found {
+  if (owner?.nodeName === node) return { reason: "InUse", who: node };
+  if (handOver?.nodeName === node) return { reason: "HandOver", who: owner?.nodeName ?? node };
+  return former.some((f) => f.nodeName === node) ? { reason: "FormerOwner", who: node } : null;
+}
+
+/** Is the copy here needed? Not of a volume that is being deleted: nobody reads it, and wiping goes on after a reboot. */
+function copyOf(status: VolumeStatus, node: string, alive: ReadonlySet<string>): Found {
   const owner = status.owner?.nodeName;
-  const found = (reason: Finding["reason"], who: string): Finding => ({ reason, volume: volume.metadata.name, who });
-  if (owner === node) return found("InUse", node);
-  if (status.handOver?.nodeName === node) return found("HandOver", owner ?? node);
-  if (status.former?.some((f) => f.nodeName === node)) return found("FormerOwner", node);
-  // What is being deleted is read by nobody, and wiping goes on after a reboot.
-  if (volume.metadata.deletionTimestamp) return null;
   const open = openHere(status, node);
-  if (open) return found("CopyNotInSync", open.state === "Requested" ? node : owner!);
+  if (open) return { reason: "CopyNotInSync", who: open.state === "Requested" || owner === undefined ? node : owner };
   const mirrors = mirrorsHere(status, node);
-  if (mirrors.length === 0) return null;
-  if (mirrors.some((m) => m.syncing.length > 0) && owner !== undefined) return found("CopyNeeded", owner);
-  if (owner !== undefined && !alive.has(owner)) return found("OwnerSilent", owner);
   const bad = mirrors.filter((m) => !m.others.some((p) => alive.has(p.nodeID)));
-  if (bad.length === 0) return null;
-  if (owner !== undefined) return found("LastCopy", owner);
-  const silent = bad.flatMap((m) => m.others);
-  return silent.length > 0 ? found("OtherCopySilent", nodesOf(silent)) : found("OutOfReach", node);
+  if (owner === undefined) {
+    if (bad.length === 0) return null;
+    const silent = nodesOf(bad.flatMap((m) => m.others));
+    return silent === "" ? { reason: "OutOfReach", who: node } : { reason: "OtherCopySilent", who: silent };
+  }
+  if (mirrors.some((m) => m.syncing.length > 0)) return { reason: "CopyNeeded", who: owner };
+  if (mirrors.length > 0 && !alive.has(owner)) return { reason: "OwnerSilent", who: owner };
+  return bad.length > 0 ? { reason: "LastCopy", who: owner } : null;
 }
 
 /** A member on this node that somebody is about to use and that is not in sync: a node that has just come back, a rebuild, a placement. */
