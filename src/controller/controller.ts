@@ -16,6 +16,7 @@ import { createVolume } from "./create-volume.ts";
 import { deleteVolume } from "./delete-volume.ts";
 import type { ControllerDeps } from "./deps.ts";
 import { expandVolume } from "./expand-volume.ts";
+import { SafeToReboot } from "./safe-to-reboot.ts";
 import { Teller } from "./teller.ts";
 import { type HeartbeatClock, Heartbeats } from "./heartbeats.ts";
 import { Loop } from "./loop.ts";
@@ -84,12 +85,14 @@ export function createController(options: ControllerOptions): Controller {
     if (ready) loop.wake(name);
   };
   const unwell = new Unwell({ volumes: () => volumes.list(), nodes: () => nodes.list(), wake: (name) => loop.wake(name) });
+  const safeToReboot = new SafeToReboot({ client, log, clock, cache, nodes: () => nodes.list() });
   const informers = [volumes, devices, nodes, leases];
   let ready = false;
   const synced = Promise.all(informers.map((informer) => informer.synced)).then(() => {
     ready = true;
     loop.start();
     unwell.start();
+    safeToReboot.start();
     log.info("controller has read the API", { volumes: volumes.list().length, drives: devices.list().length });
   });
   synced.catch(() => {});
@@ -100,7 +103,7 @@ export function createController(options: ControllerOptions): Controller {
     start: () => informers.forEach((informer) => informer.start()),
     stop: async () => {
       unwell.stop();
-      await Promise.all([loop.stop(), ...informers.map((informer) => informer.stop())]);
+      await Promise.all([loop.stop(), safeToReboot.stop(), ...informers.map((informer) => informer.stop())]);
     },
   };
 }

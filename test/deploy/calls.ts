@@ -19,6 +19,7 @@ const VERBS: Readonly<Record<string, readonly string[]>> = {
   replace: ["update"],
   replaceStatus: ["status update"],
   mergePatch: ["patch"],
+  patchStatus: ["status patch"],
   remove: ["delete"],
 };
 /** These take the kind as an argument; their callers name it. */
@@ -44,7 +45,7 @@ export function callsOf(files: readonly string[]): string[] {
 
 function callsIn(file: string): string[] {
   const text = readFileSync(file, "utf8");
-  const calls = [...text.matchAll(/\b(?:client|kube)\s*\.(get|tryGet|list|create|replace|replaceStatus|mergePatch|remove)\b(?:<[^>(]*>)?\(\s*([^,)]*)/g)];
+  const calls = [...text.matchAll(/\b(?:client|kube)\s*\.(get|tryGet|list|create|replace|replaceStatus|mergePatch|patchStatus|remove)\b(?:<[^>(]*>)?\(\s*([^,)]*)/g)];
   const watches = [...text.matchAll(/new Informer(?:<\w+>)?\(\{[^}]*?\btype: (\w+)/g)];
   const informers = [...text.matchAll(/new Informer\b/g)].length;
   if (watches.length !== informers) throw new Error(`${file}: the kind of an informer cannot be read`);

@@ -16,7 +16,7 @@ import { writeKubeconfig } from "../../lab/control-plane/kubeconfig.ts";
 import { ensureNode } from "../../lab/control-plane/objects.ts";
 import { writeRecord } from "../../src/agent/apply-record.ts";
 import { readIdentity } from "../../src/agent/identity.ts";
-import { API_GROUP, API_VERSION, NAMESPACE, nodeLeaseName } from "../../src/api/names.ts";
+import { API_GROUP, API_VERSION, EMPTY_ANNOTATION, NAMESPACE, nodeLeaseName, SAFE_TO_REBOOT } from "../../src/api/names.ts";
 import type { MeshStorNodeDevice } from "../../src/api/node-device.ts";
 import type { MeshStorVolume, VolumeStatus } from "../../src/api/volume.ts";
 import { silentLogger } from "../../src/base/log.ts";
@@ -284,6 +284,48 @@ test("a node does what is its own, and nothing else", async () => {
   const { stdout } = await plane.kubectl(["create", "token", "meshstor-node", `--namespace=${NAMESPACE}`]);
   const nobody = clientWith("nobody", stdout.trim());
   assert.match(await refusal(updateStatus(nobody, name, ({ status }) => ({ ...status, message: "x" }), { attempts: 1 })), /does not say on which node/);
+});
+
+test("of a node's status the controller writes one condition, and nothing else; what it is told of stays free to others", async () => {
+  const controller = await clientOf("meshstor-controller", "meshstor-controller-0");
+  const safe = (status: "True" | "False") => ({
+    type: SAFE_TO_REBOOT,
+    status,
+    reason: "InUse",
+    message: "m",
+    lastHeartbeatTime: "2026-01-01T00:00:00Z",
+    lastTransitionTime: "2026-01-01T00:00:00Z",
+  });
+  const others = async () => (await admin.get(NODES, "n1")).status!.conditions!.filter((c) => c.type !== SAFE_TO_REBOOT);
+  const disk = { type: "DiskPressure", status: "False", reason: "a", message: "b", lastHeartbeatTime: "2026-01-01T00:00:00Z", lastTransitionTime: "2026-01-01T00:00:00Z" };
+  await admin.patchStatus(NODES, "n1", { conditions: [disk] });
+  const before = await others();
+  const until = performance.now() + 60_000;
+  while ((await refusal(controller.patchStatus(NODES, "n1", { conditions: [{ ...disk, reason: "x" }] }))) === "not refused") {
+    await admin.patchStatus(NODES, "n1", { conditions: [disk] });
+    assert.ok(performance.now() < until, "the policies take effect within a minute");
+    await sleep(200);
+  }
+  for (const status of ["True", "False"] as const) {
+    const written = await controller.patchStatus(NODES, "n1", { conditions: [safe(status)] });
+    assert.deepEqual(
+      written.status!.conditions!.filter((c) => c.type === SAFE_TO_REBOOT),
+      [safe(status)],
+    );
+  }
+  assert.deepEqual(await others(), before);
+  const only = /only the condition MeshStorSafeToReboot is the controller's to write/;
+  for (const conditions of [[{ ...disk, status: "True" }], [{ ...disk, type: "Other" }], [{ type: "DiskPressure", $patch: "delete" }], [safe("True"), { ...disk, message: "x" }]])
+    assert.match(await refusal(controller.patchStatus(NODES, "n1", { conditions })), only);
+  const nothing = /changes nothing of a node but one condition/;
+  for (const status of [{ addresses: [{ type: "Hostname", address: "x" }] }, { capacity: { cpu: "1" } }, { nodeInfo: { bootID: "x" } }, { phase: "Running" }])
+    assert.match(await refusal(controller.patchStatus(NODES, "n1", status)), nothing);
+  for (const metadata of [{ labels: { a: "b" } }, { annotations: { [EMPTY_ANNOTATION]: "true" } }, { finalizers: ["a.b/c"] }])
+    assert.match(await refusal(controller.mergePatch(NODES, "n1", { metadata }, { subresource: "status" })), nothing);
+  assert.match(await refusal(controller.mergePatch(NODES, "n1", { spec: { unschedulable: true } })), /: 403 .* cannot patch resource/);
+  const whole = await admin.get(NODES, "n1");
+  assert.match(await refusal(controller.replaceStatus(NODES, whole)), /: 403 .* cannot update resource/);
+  assert.equal(await refusal(admin.patchStatus(NODES, "n1", { conditions: [{ type: SAFE_TO_REBOOT, $patch: "delete" }] })), "not refused");
 });
 
 test("a careless kubectl delete -f deploy/ leaves the records; who says so first can delete them", async () => {
