@@ -14,6 +14,7 @@ import { volumeDeviceName } from "../api/names.ts";
 import { LABEL_AREA, PARTITION_OVERHEAD } from "../base/layout.ts";
 import { formatBytes } from "../base/units.ts";
 import type { Action } from "./action.ts";
+import { provenUntil } from "./fresh.ts";
 import { deviceSize, fitsBehind, keepsFromGrowing, mustGrow, sizeInUse, specInUse } from "./growth.ts";
 import type { Plan, PlanInput } from "./plan-types.ts";
 import { act, NOTHING, wait } from "./plan-types.ts";
@@ -44,8 +45,11 @@ export function planGrow(view: VolumeView, input: PlanInput): Plan {
   }
   const deviceBytes = deviceSize(sizeInUse(volume), volume.spec.drivesPerCopy);
   if (device.sizeBytes < deviceBytes) {
+    // Its new table comes with a resume, which would also end a suspend of the guard's: only on a proof as good as for that (I10).
+    const notAfterMs = provenUntil(view, input);
+    if (notAfterMs !== null && input.nowMs > notAfterMs) return wait(`the device of volume ${view.name} grows once its connections are looked at again (I10)`);
     const mirrors = view.mirrors.map((m) => m.array!.device);
-    return act({ kind: "GrowVolumeDevice", name: device.name, mirrors, sizeBytes: sizeInUse(volume), why: "the mirrors below it have grown" });
+    return act({ kind: "GrowVolumeDevice", name: device.name, mirrors, sizeBytes: sizeInUse(volume), notAfterMs, why: "the mirrors below it have grown" });
   }
   return planGrowFilesystem(view, input);
 }

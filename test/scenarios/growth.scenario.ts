@@ -72,7 +72,7 @@ async function roomBehind(name: string): Promise<Map<string, number>> {
  */
 async function grow(id: string, to: number, degraded = false): Promise<{ moved: number; stayed: number }> {
   const before = (await world.volume(id))!;
-  const rooms = new Map([...(await roomBehind(HOME)), ...(await roomBehind(OTHER))]);
+  const rooms = new Map(degraded ? [] : [...(await roomBehind(HOME)), ...(await roomBehind(OTHER))]);
   const df = before.spec.volumeMode === "Block" ? 0 : await dfOf(id);
   const watch = await VolumeWatch.start(world, id, guest(HOME));
   await expandVolume(world, id, HOME, to, 300);
