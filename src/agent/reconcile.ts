@@ -184,7 +184,7 @@ export class VolumeReconciler {
     this.session = afterSuccess(this.session, action, { epoch: 0, nowMs: clock.nowMs(), losses: [] });
   }
 
-  /** Zeroing and wiping take as long as they take; everything else of the volume goes on. */
+  /** Zeroing, wiping and growing a filesystem take as long as they take; everything else of the volume goes on. */
   #startJob(action: HostAction & { why: string }): void {
     const key = jobKey(action)!;
     const uuid = "partitionUUID" in action ? action.partitionUUID : "";

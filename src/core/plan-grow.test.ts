@@ -7,9 +7,9 @@ import { endJob } from "./testing/agent.ts";
 import { grow } from "./testing/controller.ts";
 import { VOLUME_NAME } from "./testing/builders.ts";
 import { checkWorld } from "./testing/invariants.ts";
-import { kubeletAsks, stepAgent } from "./testing/model.ts";
+import { detectLosses, kubeletAsks, powerOff, powerOn, stepAgent } from "./testing/model.ts";
 import type { Wrong } from "./testing/mutation.ts";
-import { inputOf, inUse, isStaged, nextOf, rest, stepAll } from "./testing/scenes.ts";
+import { doneBy, inputOf, inUse, isStaged, nextOf, rest, stepAll } from "./testing/scenes.ts";
 import { isolate } from "./testing/stories.ts";
 import { advance } from "./testing/time.ts";
 import { nodeOf, statusOf, type World } from "./testing/world.ts";
@@ -56,6 +56,26 @@ test("an owner that slept before it gave its device the longer table ends no sus
   const onAnyProof = (action: Action): Action => (action.kind === "GrowVolumeDevice" ? { ...action, notAfterMs: null } : action);
   const wrong = sleptOver({ plan: (plan) => ({ ...plan, actions: plan.actions.map(onAnyProof) }) });
   assert.throws(() => checkWorld(wrong), /I10/, "what it is there for");
+});
+
+test("the filesystem grows beside the loop: a provider that is lost meanwhile is recorded out, and what it held is released", () => {
+  const w = inUse("a", { placement: ["a", "b"], guards: true });
+  const [a, b] = [nodeOf(w, "a"), nodeOf(w, "b")];
+  const isGrowing = () => a.agent.jobs.some(({ action }) => action.kind === "GrowFilesystem");
+  grow(w, 64 * MiB);
+  for (let i = 0; i < 2_000 && !isGrowing(); i += 1) {
+    w.nodes.forEach((n) => endJob(w, n));
+    stepAll(w);
+  }
+  assert.ok(isGrowing(), "engaged");
+  powerOff(w, b);
+  detectLosses(w);
+  const mark = w.trace.length;
+  for (let i = 0; i < 500 && !doneBy(w, "a", mark).includes("Disconnect"); i += 1) stepAll(w);
+  assert.deepEqual([isGrowing(), doneBy(w, "a", mark)], [true, ["RecordOut", "GuardVolume", "StampLabel", "FailMember", "Disconnect"]]);
+  powerOn(w, b);
+  rest(w, a);
+  assert.equal(statusOf(w).filesystem?.sizeBytes, statusOf(w).sizeBytes);
 });
 
 test("the longer table is given on a proof as good as for a resume, and waits for one", () => {

@@ -79,9 +79,10 @@ function planGrowFilesystem(view: VolumeView, input: PlanInput): Plan {
   if (isBlock(volume.spec) || status.sizeBytes === undefined || !status.filesystem?.formattedAt) return NOTHING;
   if ((status.filesystem.sizeBytes ?? 0) >= status.sizeBytes) return NOTHING;
   if (input.session.filesystemBytes === status.sizeBytes) return act({ kind: "RecordFilesystemGrown", sizeBytes: status.sizeBytes, why: "the filesystem has grown" });
+  const device = volumeDeviceName(view.name);
+  if (hasJob(input.session, device)) return wait(`the filesystem of volume ${view.name} grows`);
   const mount = view.mounts.find((m) => !m.readOnly && m.root === "/" && !m.shutDown);
   if (!mount) return wait(`the filesystem of volume ${view.name} grows when it is next mounted writable`);
-  const device = volumeDeviceName(view.name);
   return act({ kind: "GrowFilesystem", device, target: mount.target, fsType: volume.spec.fsType, sizeBytes: status.sizeBytes, why: "the device below it has grown" });
 }
 
