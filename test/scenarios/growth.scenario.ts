@@ -2,7 +2,7 @@
  * Volumes grow while they are written to: where there is room behind their partitions, where another volume lies there (the
  * member moves, never degraded), striped, raw, and with a provider off. Then an owner of a raw device and of an ext4 is cut
  * off with writes held: it is taken over, and the former owner stops by force.
- * @minutes 14
+ * @minutes 30
  */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
