@@ -176,6 +176,8 @@ export class VolumeReconciler {
     try {
       await this.#deps.host.apply(action, () => {});
     } catch (error) {
+      // Refused for what lies there by now: the next pass decides by the table as it is.
+      if ("drive" in action) await this.#deps.tableChanged(action.drive).catch(() => {});
       throw this.#afterFailure(action, asMeshStorError(error));
     }
     hook("after", action.kind);
