@@ -15,6 +15,10 @@ export const MOUNT_XFS = {
   accessType: { case: "mount" as const, value: { fsType: "xfs", mountFlags: [] as string[] } },
   accessMode: { mode: AccessMode.SINGLE_NODE_WRITER },
 };
+export const MOUNT_EXT4 = { ...MOUNT_XFS, accessType: { case: "mount" as const, value: { fsType: "ext4", mountFlags: [] as string[] } } };
+/** A raw device; its target path is a file, at which a user opens it. */
+export const RAW = { ...MOUNT_XFS, accessType: { case: "block" as const, value: {} } };
+export type Capability = typeof MOUNT_XFS | typeof RAW;
 
 /** What is started in a guest. */
 export interface ProgramInGuest {
@@ -141,11 +145,9 @@ export class NodeProgram {
   }
 
   /** NodeStageVolume. @throws CsiError */
-  async stage(volume: string, seconds = 180): Promise<void> {
+  async stage(volume: string, seconds = 180, volumeCapability: Capability = MOUNT_XFS): Promise<void> {
     await this.guest.sh(`mkdir -p ${this.stagingPath(volume)}`);
-    await (
-      await this.csi()
-    ).call(Node, Node.method.nodeStageVolume, { volumeId: volume, stagingTargetPath: this.stagingPath(volume), volumeCapability: MOUNT_XFS }, seconds * 1000);
+    await (await this.csi()).call(Node, Node.method.nodeStageVolume, { volumeId: volume, stagingTargetPath: this.stagingPath(volume), volumeCapability }, seconds * 1000);
   }
 
   /** NodeUnstageVolume. @throws CsiError */
@@ -154,10 +156,10 @@ export class NodeProgram {
   }
 
   /** NodePublishVolume; returns the path inside the guest. @throws CsiError */
-  async publish(volume: string): Promise<string> {
+  async publish(volume: string, volumeCapability: Capability = MOUNT_XFS): Promise<string> {
     const targetPath = this.targetPath(volume);
     await this.guest.sh(`mkdir -p ${targetPath.replace(/\/mount$/, "")}`);
-    await (await this.csi()).call(Node, Node.method.nodePublishVolume, { volumeId: volume, stagingTargetPath: this.stagingPath(volume), targetPath, volumeCapability: MOUNT_XFS });
+    await (await this.csi()).call(Node, Node.method.nodePublishVolume, { volumeId: volume, stagingTargetPath: this.stagingPath(volume), targetPath, volumeCapability });
     return targetPath;
   }
 
@@ -167,9 +169,16 @@ export class NodeProgram {
   }
 
   /** Stage and publish. Returns the path inside the guest. */
-  async mount(volume: string): Promise<string> {
-    await this.stage(volume);
-    return this.publish(volume);
+  async mount(volume: string, capability: Capability = MOUNT_XFS): Promise<string> {
+    await this.stage(volume, 180, capability);
+    return this.publish(volume, capability);
+  }
+
+  /** NodeExpandVolume, for what is published: resolves when it has grown. @throws CsiError */
+  async expand(volume: string, bytes: number, seconds = 180): Promise<number> {
+    const request = { volumeId: volume, volumePath: this.targetPath(volume), stagingTargetPath: this.stagingPath(volume), capacityRange: { requiredBytes: BigInt(bytes) } };
+    const { capacityBytes } = await (await this.csi()).call(Node, Node.method.nodeExpandVolume, request, seconds * 1000);
+    return Number(capacityBytes);
   }
 
   /** Unpublish and unstage. */

@@ -93,7 +93,8 @@ export type HostAction =
   /** Stops an array; `clean`: every member of R was in sync and live when it was decided (Z15). */
   | { kind: "StopMirror"; device: string; clean: boolean }
   | { kind: "CreateVolumeDevice"; volumeName: string; volumeUID: string; mirrors: string[]; sizeBytes: number }
-  | { kind: "GrowVolumeDevice"; name: string; mirrors: string[]; sizeBytes: number }
+  /** Gives the device a longer table. That comes with a resume, so it is refused as one (`notAfterMs`), and while the device is suspended (I10). */
+  | { kind: "GrowVolumeDevice"; name: string; mirrors: string[]; sizeBytes: number; notAfterMs: number | null }
   | { kind: "RemoveVolumeDevice"; name: string }
   /**
    * Arms the volume device's guard (I10, Z16): a process that outlives this program and suspends the device once one of

@@ -14,6 +14,7 @@ import { volumeDeviceName } from "../api/names.ts";
 import { LABEL_AREA, PARTITION_OVERHEAD } from "../base/layout.ts";
 import { formatBytes } from "../base/units.ts";
 import type { Action } from "./action.ts";
+import { provenUntil } from "./fresh.ts";
 import { deviceSize, fitsBehind, keepsFromGrowing, mustGrow, sizeInUse, specInUse } from "./growth.ts";
 import type { Plan, PlanInput } from "./plan-types.ts";
 import { act, NOTHING, wait } from "./plan-types.ts";
@@ -44,8 +45,11 @@ export function planGrow(view: VolumeView, input: PlanInput): Plan {
   }
   const deviceBytes = deviceSize(sizeInUse(volume), volume.spec.drivesPerCopy);
   if (device.sizeBytes < deviceBytes) {
+    // Its new table comes with a resume, which would also end a suspend of the guard's: only on a proof as good as for that (I10).
+    const notAfterMs = provenUntil(view, input);
+    if (notAfterMs !== null && input.nowMs > notAfterMs) return wait(`the device of volume ${view.name} grows once its connections are looked at again (I10)`);
     const mirrors = view.mirrors.map((m) => m.array!.device);
-    return act({ kind: "GrowVolumeDevice", name: device.name, mirrors, sizeBytes: sizeInUse(volume), why: "the mirrors below it have grown" });
+    return act({ kind: "GrowVolumeDevice", name: device.name, mirrors, sizeBytes: sizeInUse(volume), notAfterMs, why: "the mirrors below it have grown" });
   }
   return planGrowFilesystem(view, input);
 }
@@ -75,9 +79,10 @@ function planGrowFilesystem(view: VolumeView, input: PlanInput): Plan {
   if (isBlock(volume.spec) || status.sizeBytes === undefined || !status.filesystem?.formattedAt) return NOTHING;
   if ((status.filesystem.sizeBytes ?? 0) >= status.sizeBytes) return NOTHING;
   if (input.session.filesystemBytes === status.sizeBytes) return act({ kind: "RecordFilesystemGrown", sizeBytes: status.sizeBytes, why: "the filesystem has grown" });
+  const device = volumeDeviceName(view.name);
+  if (hasJob(input.session, device)) return wait(`the filesystem of volume ${view.name} grows`);
   const mount = view.mounts.find((m) => !m.readOnly && m.root === "/" && !m.shutDown);
   if (!mount) return wait(`the filesystem of volume ${view.name} grows when it is next mounted writable`);
-  const device = volumeDeviceName(view.name);
   return act({ kind: "GrowFilesystem", device, target: mount.target, fsType: volume.spec.fsType, sizeBytes: status.sizeBytes, why: "the device below it has grown" });
 }
 

@@ -101,6 +101,7 @@ test("a stop is clean only if every mirror's stop was", () => {
 test("jobs are known by kind and partition", () => {
   const action = (kind: string) => ({ kind, partitionUUID: "p", why: "" }) as Action;
   assert.deepEqual([jobKey(action("ZeroPartition")), jobKey(action("WipePartition")), jobKey(action("CloseWindow"))], ["ZeroPartition:p", "WipePartition:p", null]);
+  assert.equal(jobKey({ ...action("GrowFilesystem"), device: "meshstor-v" } as never), "GrowFilesystem:meshstor-v");
   assert.deepEqual([hasJob({ ...EMPTY_SESSION, jobs: ["WipePartition:p"] }, "p"), hasJob({ ...EMPTY_SESSION, jobs: ["WipePartition:pp"] }, "p")], [true, false]);
 });
 

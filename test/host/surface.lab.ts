@@ -139,9 +139,18 @@ async function grow(to: number, fsType: "xfs" | "ext4"): Promise<void> {
     { kind: "GrowWindow", partitionUUID: REMOTE, epoch: 1, below: s.connections[0]!.device!, controller: s.connections[0]!.controller, sizeBytes },
   ];
   const mirror: HostAction = { kind: "GrowMirror", device: mirrorOf(s), sizeBytes: to };
-  const device: HostAction = { kind: "GrowVolumeDevice", name: DEVICE, mirrors: [mirrorOf(s)], sizeBytes: to };
+  const device: HostAction & { kind: "GrowVolumeDevice" } = { kind: "GrowVolumeDevice", name: DEVICE, mirrors: [mirrorOf(s)], sizeBytes: to, notAfterMs: null };
   const filesystem: HostAction = { kind: "GrowFilesystem", device: DEVICE, target: STAGE, fsType, sizeBytes: to };
-  await n1.apply(...windows, ...windows, mirror, mirror, device, device, filesystem, filesystem);
+  await n1.apply(...windows, ...windows, mirror, mirror);
+  if (fsType === "ext4") {
+    // Its new table comes with a resume (I10).
+    assert.equal((await n1.refused({ ...device, notAfterMs: 0 })).code, "Unsafe");
+    await n1.apply({ kind: "SuspendVolume", name: DEVICE });
+    assert.equal((await n1.refused(device)).code, "Unsafe");
+    assert.deepEqual([(await n1.observe()).volumeDevices[0]!.suspended, (await n1.observe()).volumeDevices[0]!.sizeBytes], [true, size]);
+    await n1.apply({ kind: "ResumeVolume", name: DEVICE, notAfterMs: null });
+  }
+  await n1.apply(device, device, filesystem, filesystem);
   assert.equal(await isRunning(writer), true, "the writer met no error");
   writer.kill("SIGKILL");
   await writer.exited;

@@ -4,9 +4,9 @@ import { MiB } from "../../base/units.ts";
 import type { HostAction } from "../action.ts";
 import { arrayOf, quiet } from "./host-mirror.ts";
 import { specOf } from "./kind.ts";
-import { pathOf } from "./md.ts";
+import { flush, pathOf } from "./md.ts";
 import type { ArrayState, NodeState, Part, World } from "./world.ts";
-import { hostError, statusOf, violated } from "./world.ts";
+import { clockOf, hostError, statusOf, violated } from "./world.ts";
 
 type Steps = Generator<void, void>;
 type Of<K extends HostAction["kind"]> = Extract<HostAction, { kind: K }>;
@@ -26,7 +26,11 @@ export function* applyGrowth(w: World, n: NodeState, action: Of<GrowthKind>): St
       const device = n.volumeDevice;
       if (!device) throw hostError("CommandFailed", "there is no volume device");
       if (action.sizeBytes > device.below.reduce((sum, a) => sum + a.sizeBytes, 0)) violated("growth", "the volume device is bigger than its mirrors");
-      for (const array of device.below) quiet(w, array);
+      if (action.notAfterMs !== null && clockOf(w, n) > action.notAfterMs) throw hostError("Unsafe", "the proof that this node is the owner is too old");
+      // It waits for requests under way, not for a member that is only silent.
+      if (!device.below.every((array) => flush(w, array))) throw hostError("CommandTimedOut", "requests are under way");
+      // As the kernel has it: the resume with the new table ends whatever suspend there is.
+      device.suspended = false;
       device.sizeBytes = action.sizeBytes;
       return;
     }

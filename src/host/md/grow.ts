@@ -17,7 +17,7 @@ export async function growMirror(action: Extract<HostAction, { kind: "GrowMirror
   const before = await runningArray(device);
   const unfit = before.members.find((m) => !m.flags.includes("in_sync") || m.flags.includes("faulty"));
   if (unfit || before.syncAction !== "idle") throw new MeshStorError("Unsafe", `array ${device} is not at rest: it does not grow now`);
-  await mdadm(["--grow", node(device), `--size=${sizeBytes / 1024}`, "--assume-clean"], { deadlineMs: 60_000, lane: device });
+  await mdadm(["--grow", node(device), `--size=${sizeBytes / 1024}`, "--assume-clean"], { lane: device });
   const size = await sizeOf(device);
   if (size !== sizeBytes) throw new MeshStorError("CommandFailed", `array ${device} has ${size} bytes after mdadm --grow, wanted ${sizeBytes}`);
   // A start from any one of them finds the array in this size.
