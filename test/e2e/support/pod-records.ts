@@ -49,6 +49,19 @@ export function writerSpec(): Record<string, unknown> {
   };
 }
 
+/** A Deployment of one writer with a claim. */
+export function singleWriter(name: string, claimName: string): Manifest {
+  const labels = { app: name };
+  const spec = writerSpec();
+  const volumes = [...(spec["volumes"] as object[]), { name: "data", persistentVolumeClaim: { claimName } }];
+  return {
+    apiVersion: "apps/v1",
+    kind: "Deployment",
+    metadata: { name },
+    spec: { replicas: 1, strategy: { type: "Recreate" }, selector: { matchLabels: labels }, template: { metadata: { labels }, spec: { ...spec, volumes } } },
+  };
+}
+
 /** A StatefulSet of writers, each with a claim of its own: `data-NAME-0` and so on. */
 export function writers(name: string, className: string, replicas: number, size = "512Mi"): Manifest {
   const labels = { app: name };
@@ -81,10 +94,14 @@ interface Ack {
   readonly atMs: number;
 }
 
-/** What the pods of one name wrote: every container of it is a run of its own. */
+/** A follower without news for so long is started again: its node may be dead, and nobody says so. */
+const SILENT_MS = 15_000;
+
+/** What the pods of one name (or one label) wrote: every container of it is a run of its own. */
 export class PodRecords {
   readonly pod: string;
   readonly #cluster: DeployedCluster;
+  readonly #selector: string | undefined;
   readonly #runs = new Map<number, Ack[]>();
   readonly #errors = new Set<string>();
   #child: ChildProcess | null = null;
@@ -92,9 +109,10 @@ export class PodRecords {
   readonly #following: Promise<void>;
 
   /** Begins to collect; the pod need not be there yet. */
-  constructor(cluster: DeployedCluster, pod: string) {
+  constructor(cluster: DeployedCluster, pod: string, selector?: string) {
     this.pod = pod;
     this.#cluster = cluster;
+    this.#selector = selector;
     this.#following = this.#follow();
   }
 
@@ -129,10 +147,10 @@ export class PodRecords {
     await eventually(`a run of pod ${this.pod} after ${after}`, seconds, async () => this.runs.some((run) => run > after) || `runs: ${this.runs.join(", ") || "none"}`);
   }
 
-  /** Reads every record back in the pod. @returns what is wrong; nothing if every acknowledged one is there */
-  async lost(): Promise<string[]> {
+  /** Reads every record back in a pod. @returns what is wrong; nothing if every acknowledged one is there */
+  async lost(pod = this.pod): Promise<string[]> {
     const claims: WriterClaim[] = [...this.#runs].map(([run, acks]) => ({ run, acknowledged: Math.max(...acks.map(({ seq }) => seq)) }));
-    const said = await this.#cluster.kubectl("exec", this.pod, "--", "node", PROGRAM, "check", FILE);
+    const said = await this.#cluster.kubectl("exec", pod, "--", "node", PROGRAM, "check", FILE);
     return judgeRecords(claims, parse(said));
   }
 
@@ -146,12 +164,18 @@ export class PodRecords {
   /** The pod's output, again whenever it ends: its node may be gone, or another container runs. */
   async #follow(): Promise<void> {
     while (!this.#over) {
-      const [program = "", ...args] = this.#cluster.plane.kubectlCommand(["logs", "--follow", this.pod]);
+      const whose = this.#selector === undefined ? [this.pod] : [`--selector=${this.#selector}`, "--tail=-1", "--ignore-errors"];
+      const [program = "", ...args] = this.#cluster.plane.kubectlCommand(["logs", "--follow", ...whose]);
       const child = spawn(program, args, { stdio: ["ignore", "pipe", "ignore"] });
       this.#child = child;
       const ended = new Promise<void>((resolve) => child.once("close", () => resolve()).once("error", () => resolve()));
       let run = 0;
-      for await (const line of createInterface({ input: child.stdout })) run = this.#take(line, run);
+      const silent = setTimeout(() => child.kill("SIGTERM"), SILENT_MS);
+      for await (const line of createInterface({ input: child.stdout })) {
+        silent.refresh();
+        run = this.#take(line, run);
+      }
+      clearTimeout(silent);
       await ended;
       await sleep(500);
     }
