@@ -70,7 +70,7 @@ export async function allReady(cluster: DeployedCluster, seconds = 240): Promise
   });
 }
 
-/** Programs that were started again, as `pod/container: times`, with why; none where nothing went wrong. */
+/** Programs that were started again, as `pod/container: times (exit code: its last words)`. */
 export async function restarts(cluster: DeployedCluster): Promise<string[]> {
   const text = await cluster.kubectl(OURS, "get", "pods", "--output=json");
   interface Status {
@@ -82,6 +82,6 @@ export async function restarts(cluster: DeployedCluster): Promise<string[]> {
   return items.flatMap(({ metadata, status }) =>
     (status.containerStatuses ?? [])
       .filter(({ restartCount }) => restartCount > 0)
-      .map(({ name, restartCount, lastState }) => `${metadata.name}/${name}: ${restartCount} (${lastState?.terminated?.exitCode ?? "?"}: ${lastState?.terminated?.message?.slice(-300) ?? ""})`),
+      .map(({ name, restartCount, lastState }) => `${metadata.name}/${name}: ${restartCount} (${lastState?.terminated?.exitCode ?? "?"}: ${lastState?.terminated?.message?.trim().split("\n").at(-1)?.slice(0, 200) ?? ""})`),
   );
 }
