@@ -17,12 +17,12 @@ import { KubernetesNode } from "./kubernetes-node.ts";
 
 const GiB = 1024 ** 3;
 
-/** As systemd does: containers and their programs get a while to end, then they are killed; sync; reboot(2). */
+/** As systemd does: the containers' programs get a while to end, then they are killed; sync; reboot(2). */
 const SHUT_DOWN = `
-pkill -TERM containerd
-for pid in $(cat /sys/fs/cgroup/kubepods/*/*/cgroup.procs /sys/fs/cgroup/*/kubepods/*/*/cgroup.procs 2>/dev/null | sort -u); do kill -TERM $pid; done
+shims=$(pgrep -d, containerd-shim)
+pkill -TERM -P "$shims"
 sleep 5
-for pid in $(cat /sys/fs/cgroup/kubepods/*/*/cgroup.procs /sys/fs/cgroup/*/kubepods/*/*/cgroup.procs 2>/dev/null | sort -u); do kill -KILL $pid; done
+pkill -KILL -P "$shims"
 timeout 10 sync
 exec busybox poweroff -n -f
 `;

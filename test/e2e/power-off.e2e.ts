@@ -29,7 +29,11 @@ after(async () => {
 });
 
 interface Pods {
-  items: { metadata: { name: string; labels: { app: string }; deletionTimestamp?: string }; spec: { nodeName?: string }; status: { phase: string; conditions?: { type: string; status: string }[] } }[];
+  items: {
+    metadata: { name: string; labels: { app: string }; deletionTimestamp?: string };
+    spec: { nodeName?: string };
+    status: { phase: string; conditions?: { type: string; status: string }[] };
+  }[];
 }
 
 /** Every pod of ours as `APP NODE PHASE ready|unready [ending]`. */
@@ -127,5 +131,8 @@ test("the node comes back, and its copies with it", async () => {
   });
   report(`from the node's boot to two copies of both volumes: ${took(start)}`);
   const web = (await cluster.kubectl("get", "pods", "--selector=app=web", "--output=jsonpath={.items[0].metadata.name}")).trim();
-  assert.deepEqual({ db: await stateful?.lost(), web: await replaced?.lost(web), errors: [...(stateful?.errors ?? []), ...(replaced?.errors ?? [])] }, { db: [], web: [], errors: [] });
+  assert.deepEqual(
+    { db: await stateful?.lost(), web: await replaced?.lost(web), errors: [...(stateful?.errors ?? []), ...(replaced?.errors ?? [])] },
+    { db: [], web: [], errors: [] },
+  );
 });

@@ -72,7 +72,13 @@ async function synced(name: string, ready: string, seconds = 180): Promise<void>
 }
 
 function attributes(copies: number): Manifest {
-  return { apiVersion: "storage.k8s.io/v1", kind: "VolumeAttributesClass", metadata: { name: `copies-${copies}` }, driverName: DRIVER_NAME, parameters: { numberOfCopies: String(copies) } };
+  return {
+    apiVersion: "storage.k8s.io/v1",
+    kind: "VolumeAttributesClass",
+    metadata: { name: `copies-${copies}` },
+    driverName: DRIVER_NAME,
+    parameters: { numberOfCopies: String(copies) },
+  };
 }
 
 first("kubectl apply -f deploy/: every part of it becomes ready", async () => {
@@ -218,7 +224,7 @@ test("ten pods with claims in a loop, then the StatefulSet, are deleted: nothing
   const start = performance.now();
   for (let count = 1; count <= 10; count++) {
     const name = `loop-${count}`;
-    await cluster.apply(claim(name, "mirrored", "256Mi"), pod(name, name, "echo x >/data/x; sync", { restartPolicy: "Never" }));
+    await cluster.apply(claim(name, "mirrored"), pod(name, name, "echo x >/data/x; sync", { restartPolicy: "Never" }));
     await cluster.until(`${name} has ended well`, `pod/${name}`, "{.status.phase}", "Succeeded", 180);
     await cluster.kubectl("delete", `pod/${name}`, `pvc/${name}`, "--wait=false");
     await cluster.gone(`pod/${name}`, 120);

@@ -82,6 +82,9 @@ export async function restarts(cluster: DeployedCluster): Promise<string[]> {
   return items.flatMap(({ metadata, status }) =>
     (status.containerStatuses ?? [])
       .filter(({ restartCount }) => restartCount > 0)
-      .map(({ name, restartCount, lastState }) => `${metadata.name}/${name}: ${restartCount} (${lastState?.terminated?.exitCode ?? "?"}: ${lastState?.terminated?.message?.trim().split("\n").at(-1)?.slice(0, 200) ?? ""})`),
+      .map(
+        ({ name, restartCount, lastState }) =>
+          `${metadata.name}/${name}: ${restartCount} (${lastState?.terminated?.exitCode ?? "?"}: ${lastState?.terminated?.message?.trim().split("\n").at(-1)?.slice(0, 200) ?? ""})`,
+      ),
   );
 }
