@@ -49,16 +49,18 @@ export function writerSpec(): Record<string, unknown> {
   };
 }
 
-/** A Deployment of one writer with a claim. */
-export function singleWriter(name: string, claimName: string): Manifest {
+/** A Deployment of one writer with a claim, preferably on a node. */
+export function singleWriter(name: string, claimName: string, node: string): Manifest {
   const labels = { app: name };
   const spec = writerSpec();
   const volumes = [...(spec["volumes"] as object[]), { name: "data", persistentVolumeClaim: { claimName } }];
+  const preference = { matchExpressions: [{ key: "kubernetes.io/hostname", operator: "In", values: [node] }] };
+  const affinity = { nodeAffinity: { preferredDuringSchedulingIgnoredDuringExecution: [{ weight: 100, preference }] } };
   return {
     apiVersion: "apps/v1",
     kind: "Deployment",
     metadata: { name },
-    spec: { replicas: 1, strategy: { type: "Recreate" }, selector: { matchLabels: labels }, template: { metadata: { labels }, spec: { ...spec, volumes } } },
+    spec: { replicas: 1, strategy: { type: "Recreate" }, selector: { matchLabels: labels }, template: { metadata: { labels }, spec: { ...spec, volumes, affinity } } },
   };
 }
 
