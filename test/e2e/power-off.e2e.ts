@@ -64,7 +64,7 @@ const at = (seconds: number) => sleep(Math.max(0, cut + seconds * 1000 - perform
 
 async function say(when: string): Promise<void> {
   report(`${when}: pods: ${(await pods()).join("; ")}; volumes: db ${await volume("data-db-0")}; web ${await volume("web")}`);
-  for (const name of ["data-db-0", "web"]) report(`${when}: ${name}: ${(await volumeOf(name)).status?.message ?? "nothing to say"}`);
+  for (const name of ["data-db-0", "web"]) report(`${when}: ${name}: ${(await volumeOf(name)).status?.message || "says nothing"}`);
 }
 
 test("two pods write on one node", async () => {
