@@ -9,12 +9,23 @@ import { Lab } from "../cluster.ts";
 import { ControlPlane } from "../control-plane/control-plane.ts";
 import { HOST } from "../net/network.ts";
 import { labPaths } from "../state.ts";
+import { eventually } from "../world/wait.ts";
 import { ClusterClient } from "./client.ts";
 import { startControlPrograms } from "./control-programs.ts";
 import type { HostProgram } from "./host-program.ts";
 import { KubernetesNode } from "./kubernetes-node.ts";
 
 const GiB = 1024 ** 3;
+
+/** As systemd does: the containers' programs get a while to end, then they are killed; sync; reboot(2). */
+const SHUT_DOWN = `
+shims=$(pgrep -d, containerd-shim)
+pkill -TERM -P "$shims"
+sleep 5
+pkill -KILL -P "$shims"
+timeout 10 sync
+exec busybox poweroff -n -f
+`;
 
 /** What {@link DeployedCluster.up} makes. */
 export interface DeployedSpec {
@@ -70,6 +81,16 @@ export class DeployedCluster extends ClusterClient {
   async powerOff(name: string): Promise<void> {
     this.node(name).lost();
     await this.lab.guest(name).powerOff();
+  }
+
+  /** Shuts a node down as its operating system does at the end: programs are told to end, then the kernel stops its devices. @throws Error when the machine is still on after `seconds` */
+  async shutDown(name: string, seconds: number): Promise<void> {
+    const guest = this.lab.guest(name);
+    await this.node(name).stopKubelet();
+    await guest.spawn(["sh", "-c", SHUT_DOWN]);
+    await eventually(`${name} is off`, seconds, async () => guest.state === "off" || "it is on");
+    this.node(name).lost();
+    await guest.powerOff();
   }
 
   /** Boots a node again and waits until it is Ready; what runs on it comes back by itself. */

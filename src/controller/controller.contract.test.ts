@@ -1,6 +1,6 @@
 /** The controller role, over its socket, before a real API server and with no more rights than deploy/ gives it: `tools/node --test src/controller/controller.contract.test.ts`. */
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -13,7 +13,7 @@ import { buildCrds } from "../api/crd.ts";
 import { nodeLeaseName } from "../api/names.ts";
 import { silentLogger } from "../base/log.ts";
 import { GiB } from "../base/units.ts";
-import { Controller, VolumeCapability_AccessMode_Mode as Mode } from "../csi/gen/csi_pb.ts";
+import { Controller, Identity, VolumeCapability_AccessMode_Mode as Mode } from "../csi/gen/csi_pb.ts";
 import { codeOf, refusalOf, testClient, type TestClient } from "../csi/test-client.ts";
 import { createKubeClient, type KubeClient } from "../kube/client.ts";
 import { loadKubeConfig } from "../kube/config.ts";
@@ -178,17 +178,22 @@ test("volumes created at once while controller and API server are stopped and st
   await until("all are gone", async () => (await kube.list(VOLUMES)).items.length === 0);
 });
 
-test("of two controllers one serves; the other does so as soon as the first one ends", async () => {
+test("of two controllers one serves; the other says that it is not ready, and serves as soon as the first one ends", async () => {
   const other = { socket: join(folder, "other.sock"), stop: new AbortController() };
   const options = { kubeConfig: loadKubeConfig({ path: kubeconfig }), endpoint: `unix://${other.socket}`, elect: true, log: silentLogger, signal: other.stop.signal };
   const standsBy = runAgain(options);
+  const [second, identity] = [testClient(Controller, other.socket), testClient(Identity, other.socket)];
+  await insist("the other controller answers", () => identity.call("probe", {}));
   await sleep(2_000);
-  assert.equal(existsSync(other.socket), false);
+  // What its sidecars wait for, for as long as it takes.
+  assert.equal((await identity.call("probe", {})).ready, false);
+  assert.equal((await refusalOf(second.call("listVolumes", {}))).code, "UNAVAILABLE");
   stop.abort();
   await running;
-  const second = testClient(Controller, other.socket);
   await insist("the other controller serves", () => second.call("listVolumes", {}));
+  assert.equal((await identity.call("probe", {})).ready, true);
   second.close();
+  identity.close();
   other.stop.abort();
   await standsBy;
   startController();

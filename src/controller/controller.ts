@@ -46,6 +46,7 @@ export interface Controller {
   /** Resolves then. */
   readonly synced: Promise<void>;
   start(): void;
+  /** Also of one that was never started. */
   stop(): Promise<void>;
 }
 
@@ -111,7 +112,7 @@ export function createController(options: ControllerOptions): Controller {
 /** The CSI calls; none is served before everything has been read. */
 function createPort(deps: ControllerDeps, placer: Placer, ready: () => boolean): ControllerPort {
   const call = async <T>(what: string, signal: AbortSignal, work: () => T | Promise<T>): Promise<T> => {
-    if (!ready()) throw new MeshStorError("ApiUnavailable", `${what}: the controller has not read the API yet`);
+    if (!ready()) throw new MeshStorError("ApiUnavailable", `${what}: this controller does not lead, or has not read the API yet`);
     return withApi(what, signal, async () => work());
   };
   const { client, cache } = deps;

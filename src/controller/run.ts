@@ -14,7 +14,7 @@ import { answers, socketPath } from "../csi/socket.ts";
 import { createKubeClient, type KubeClient } from "../kube/client.ts";
 import type { KubeConfig } from "../kube/config.ts";
 import { lead, type Leadership } from "../kube/leader.ts";
-import { createController } from "./controller.ts";
+import { type Controller, createController } from "./controller.ts";
 
 export interface RunControllerOptions {
   kubeConfig: KubeConfig;
@@ -31,14 +31,20 @@ export interface RunControllerOptions {
 /** Runs until the signal aborts and the calls under way have ended. @throws MeshStorError ApiUnavailable when another controller leads instead */
 export async function runController({ kubeConfig, elect = false, health = new Health(), ...options }: RunControllerOptions): Promise<void> {
   const client = createKubeClient(kubeConfig);
+  const over = new AbortController();
+  const serving: Serving = { ...options, signal: AbortSignal.any([options.signal, over.signal]) };
+  const clock = { nowMs: () => performance.now(), wallMs: () => Date.now() };
+  const controller = createController({ client, log: options.log, clock, newID: randomUUID });
+  // To stand by is the duty of the others: they are ready.
+  health.waits(null);
+  const parts = [serve(controller, health, serving), workOnceLeading(client, controller, health, { ...serving, elect })];
   try {
-    // To stand by is the duty of the others: they are ready.
-    health.waits(null);
-    const leadership = elect ? await electionOf(client, health, options) : null;
-    if (options.signal.aborted) return;
-    await serveWhileLeading(client, health, options, leadership);
-    await leadership?.ended;
+    await Promise.race(parts);
   } finally {
+    // One that leads no longer takes no more calls, ends those under way, and says why it ends: whoever started it starts it again.
+    over.abort();
+    await Promise.allSettled(parts);
+    await controller.stop();
     client.close();
   }
 }
@@ -47,6 +53,29 @@ export async function runController({ kubeConfig, elect = false, health = new He
 const SILENT_MS = 30_000;
 
 type Serving = Pick<RunControllerOptions, "endpoint" | "log" | "signal">;
+
+/**
+ * Answers from the start, also while it stands by: then it says in Probe that it is not ready, and refuses every other call. A sidecar
+ * waits for a Probe for as long as it takes, but ends when nobody answers for half a minute.
+ */
+async function serve(controller: Controller, health: Health, { endpoint, log, signal }: Serving): Promise<void> {
+  health.live(async () => ((await answers(socketPath(endpoint))) ? null : `nobody answers on ${endpoint}`));
+  await serveController({ endpoint, port: controller.port, ready: controller.ready, log, signal });
+}
+
+/** Begins to work once it leads; until the signal aborts. @throws MeshStorError ApiUnavailable when it leads no longer */
+async function workOnceLeading(client: KubeClient, controller: Controller, health: Health, { elect, ...options }: Serving & { elect: boolean }): Promise<void> {
+  const leadership = elect ? await electionOf(client, health, options) : null;
+  if (options.signal.aborted) return leadership?.ended;
+  health.ready(() => (controller.ready() ? null : "the controller has not read the API yet"));
+  controller.start();
+  await Promise.race([aborted(options.signal), ...(leadership ? [leadership.lost] : [])]);
+  await leadership?.ended;
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => (signal.aborted ? resolve() : signal.addEventListener("abort", () => resolve(), { once: true })));
+}
 
 /** Null: stopped before it led. */
 function electionOf(client: KubeClient, health: Health, { log, signal }: Serving): Promise<Leadership | null> {
@@ -58,30 +87,4 @@ function electionOf(client: KubeClient, health: Health, { log, signal }: Serving
     if (signal.aborted) return null;
     throw error;
   });
-}
-
-/** One that leads no longer takes no more calls, ends those under way, and says why it ends: whoever started it starts it again. */
-async function serveWhileLeading(client: KubeClient, health: Health, options: Serving, leadership: Leadership | null): Promise<void> {
-  const over = new AbortController();
-  const serving = serve(client, health, { ...options, signal: AbortSignal.any([options.signal, over.signal]) });
-  try {
-    await Promise.race([serving, ...(leadership ? [leadership.lost] : [])]);
-  } catch (error) {
-    over.abort(error);
-    await serving;
-    throw error;
-  }
-}
-
-async function serve(client: KubeClient, health: Health, { endpoint, log, signal }: Serving): Promise<void> {
-  const clock = { nowMs: () => performance.now(), wallMs: () => Date.now() };
-  const controller = createController({ client, log, clock, newID: randomUUID });
-  health.ready(() => (controller.ready() ? null : "the controller has not read the API yet"));
-  health.live(async () => ((await answers(socketPath(endpoint))) ? null : `nobody answers on ${endpoint}`));
-  controller.start();
-  try {
-    await serveController({ endpoint, port: controller.port, ready: controller.ready, log, signal });
-  } finally {
-    await controller.stop();
-  }
 }
