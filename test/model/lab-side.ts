@@ -167,6 +167,17 @@ export class LabSide {
           timeoutMs: 240_000,
         },
       );
+    await this.#untilMarksAreGone();
+  }
+
+  /** MD takes the marks of a write out of a whole array's bitmap some seconds later, the model at once: what comes next meets the same bitmap on both sides. */
+  #untilMarksAreGone(): Promise<void> {
+    return eventually("the bitmap is clear again after a write", 60, async () => {
+      const { array, slots, copies } = await this.facts();
+      const whole = Object.values(array).filter((flags) => flags.startsWith("in_sync")).length === slots;
+      const marks = Object.entries(copies).flatMap(([name, copy]) => (copy?.dirty ?? []).map((chunk) => `${name} ${chunk}`));
+      return !whole || marks.length === 0 || `marked: ${marks.join(", ")}`;
+    });
   }
 
   #placesOf(volume: MeshStorVolume): { uuid: string; node: string; place: Place | null }[] {
