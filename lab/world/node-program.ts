@@ -29,6 +29,9 @@ export interface ProgramInGuest {
   readonly more?: readonly string[];
 }
 
+/** How much slower than a host a guest is taken to be; an emulated processor beside other labs is slower still. */
+const TIME_SCALE = { process: "5", emulated: "20" } as const;
+
 export class NodeProgram {
   readonly guest: Guest;
   readonly #lab: Lab;
@@ -77,7 +80,7 @@ export class NodeProgram {
         ...this.#more,
         ...crash,
       ],
-      { logPath: this.logPath, env: { UV_USE_IO_URING: "0", MESHSTOR_TIME_SCALE: "5" } },
+      { logPath: this.logPath, env: { UV_USE_IO_URING: "0", MESHSTOR_TIME_SCALE: TIME_SCALE[this.guest.kind] } },
     );
     if (options.crashAt) return;
     await this.answers();
