@@ -186,7 +186,7 @@ export class VolumeReconciler {
     this.session = afterSuccess(this.session, action, { epoch: 0, nowMs: clock.nowMs(), losses: [] });
   }
 
-  /** Zeroing, wiping and growing a filesystem take as long as they take; everything else of the volume goes on. */
+  /** Zeroing, wiping, making and growing a filesystem take as long as they take; everything else of the volume goes on. */
   #startJob(action: HostAction & { why: string }): void {
     const key = jobKey(action)!;
     const uuid = "partitionUUID" in action ? action.partitionUUID : "";

@@ -94,7 +94,7 @@ test("every kind of action was carried out", () => {
 
 test("agents died before and after every kind of action", () => {
   // Jobs run beside the loop; publishing runs beside the planner and leaves the agent nothing to die of.
-  const jobs = ["ZeroPartition", "WipePartition", "ZeroExtension", "GrowFilesystem"];
+  const jobs = ["ZeroPartition", "WipePartition", "ZeroExtension", "MakeFilesystem", "GrowFilesystem"];
   const kinds = ACTION_KINDS.filter((kind) => ![...jobs, "MountPublish", "UnmountPublish"].includes(kind));
   const points = [...jobs.map((kind) => `within:${kind}`), ...kinds.flatMap((kind) => [`before:${kind}`, `after:${kind}`])];
   assert.deepEqual(

@@ -4,6 +4,7 @@ import { countedMembers, isGuarded } from "./fresh.ts";
 import { carriedSize } from "./growth.ts";
 import type { Plan, PlanInput } from "./plan-types.ts";
 import { act, NOTHING, wait } from "./plan-types.ts";
+import { hasJob } from "./session.ts";
 import { isBlock, stagedTarget } from "./staged.ts";
 import type { VolumeView } from "./view.ts";
 import { isUnfenced } from "./wait-out.ts";
@@ -42,9 +43,11 @@ function planFormat(view: VolumeView, input: PlanInput): Plan | null {
   if (!filesystem) return act({ kind: "RecordFilesystem", why: "the filesystem's UUID is recorded before mkfs (I6)" });
   if (filesystem.formattedAt) return null;
   if (input.session.formatted) return act({ kind: "RecordFormatted", why: "mkfs has ended" });
+  const device = volumeDeviceName(view.name);
+  if (hasJob(input.session, device)) return wait(`the filesystem of volume ${view.name} is made`);
   return act({
     kind: "MakeFilesystem",
-    device: volumeDeviceName(view.name),
+    device,
     fsType: spec.fsType,
     uuid: filesystem.uuid,
     sectorSize: spec.sectorSize ?? 4096,

@@ -97,8 +97,8 @@ export function lossKey(partitionUUID: string, through: string): string {
 }
 
 export function jobKey(action: Action): string | null {
-  // It writes through the volume: while its writes are held, the loop that releases them must go on.
-  if (action.kind === "GrowFilesystem") return `GrowFilesystem:${action.device}`;
+  // They write through the volume: while their writes are held, the loop that releases them must go on.
+  if (action.kind === "MakeFilesystem" || action.kind === "GrowFilesystem") return `${action.kind}:${action.device}`;
   return action.kind === "ZeroPartition" || action.kind === "WipePartition" || action.kind === "ZeroExtension" ? `${action.kind}:${action.partitionUUID}` : null;
 }
 

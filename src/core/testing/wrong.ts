@@ -47,7 +47,7 @@ export const WRONG: Readonly<Record<string, { wrong: Wrong; rules: readonly stri
     rules: ["I2"],
     from: 1,
   },
-  "held requests are released before their users are gone": { wrong: { immortalUsers: true }, rules: ["I1", "I4", "Z1"], from: 1 },
+  "held requests are released before their users are gone": { wrong: { immortalUsers: true }, rules: ["I1", "I4", "Z1", "Z2"], from: 1 },
   "a raw device goes on after its users were killed, for whoever comes after them": {
     wrong: { plan: (plan) => ({ ...plan, actions: plan.actions.map(resumedInstead) }) },
     rules: ["L1"],
