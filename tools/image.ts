@@ -4,7 +4,7 @@
  *
  * Three layers: Debian's tools and Node.js change seldom and are cached; the program itself is the last and small.
  */
-import { chmodSync, copyFileSync, existsSync, linkSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative, resolve } from "node:path";
 import { type Content, parseContents, pickImage } from "../image/pick.ts";
@@ -12,7 +12,8 @@ import manifest from "../package.json" with { type: "json" };
 import { TOOLS, toolRefusal } from "../src/host/tools.ts";
 import { bundleProgram } from "./bundle.ts";
 import { CONFIG, NAME, SUITE } from "./image/config.ts";
-import { blobPath, type Layer, makeLayer, pack, readLayer, writeBlob } from "./image/layers.ts";
+import { makeLayer, pack, readLayer } from "./image/layers.ts";
+import { MEMBERS, writeLayout } from "./image/layout.ts";
 import { ensurePackages, unpackFromSuites } from "./setup/apt.ts";
 import { ensureArtefact } from "./setup/cache.ts";
 import { say } from "./setup/progress.ts";
@@ -45,9 +46,10 @@ export async function makeImage(): Promise<Image> {
     await makeLayer(join(work, "program"), work, "layer");
     const layers = [readLayer(base, "debian"), readLayer(base, "node"), readLayer(work, "layer")];
     const path = join(ROOT, "dist", "image", `meshstor-${manifest.version}.tar`);
-    await pack(writeLayout(join(work, "layout"), layers), path, ["oci-layout", "index.json", "blobs"]);
+    const description = { config: CONFIG, name: `docker.io/library/${NAME}`, reference: manifest.version };
+    await pack(writeLayout(join(work, "layout"), description, layers), path, MEMBERS);
     const what = [`Debian ${SUITE}`, `Node.js ${process.versions.node}`, "MeshStor"];
-    return { path, name: `docker.io/library/${NAME}`, layers: layers.map(({ size, unpacked }, i) => ({ what: what[i]!, size, unpacked })) };
+    return { path, name: description.name, layers: layers.map(({ size, unpacked }, i) => ({ what: what[i]!, size, unpacked })) };
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
@@ -114,44 +116,6 @@ async function proveTools(tree: string): Promise<void> {
   const node = await inside(["node", "--version"]);
   const wrong = [...refusals, node.trim() === process.version ? null : `Node.js in the image says ${node.trim()}`].filter((each) => each !== null);
   if (wrong.length > 0) throw new Error(`the image would not do: ${wrong.join("; ")}`);
-}
-
-/** An OCI image layout around the layers. */
-function writeLayout(layout: string, layers: readonly Layer[]): string {
-  mkdirSync(join(layout, "blobs/sha256"), { recursive: true });
-  for (const layer of layers) {
-    const path = blobPath(layout, layer.digest);
-    if (!existsSync(path)) copyOrLink(layer.path, path);
-  }
-  const config = writeBlob(layout, "application/vnd.oci.image.config.v1+json", {
-    architecture: "amd64",
-    os: "linux",
-    config: CONFIG,
-    rootfs: { type: "layers", diff_ids: layers.map((layer) => layer.diffID) },
-  });
-  const image = writeBlob(layout, "application/vnd.oci.image.manifest.v1+json", {
-    schemaVersion: 2,
-    mediaType: "application/vnd.oci.image.manifest.v1+json",
-    config,
-    layers: layers.map(({ mediaType, digest, size }) => ({ mediaType, digest, size })),
-  });
-  const annotations = { "io.containerd.image.name": `docker.io/library/${NAME}`, "org.opencontainers.image.ref.name": manifest.version };
-  const index = {
-    schemaVersion: 2,
-    mediaType: "application/vnd.oci.image.index.v1+json",
-    manifests: [{ ...image, platform: { architecture: "amd64", os: "linux" }, annotations }],
-  };
-  writeFileSync(join(layout, "index.json"), JSON.stringify(index));
-  writeFileSync(join(layout, "oci-layout"), '{"imageLayoutVersion":"1.0.0"}');
-  return layout;
-}
-
-function copyOrLink(from: string, to: string): void {
-  try {
-    linkSync(from, to);
-  } catch {
-    copyFileSync(from, to); // On another file system.
-  }
 }
 
 if (import.meta.main) {

@@ -17,9 +17,12 @@ export interface Layer extends Blob {
   diffID: string;
   /** Bytes before it was compressed. */
   unpacked: number;
-  /** The compressed file. */
+  /** Its file. */
   path: string;
 }
+
+const TAR = "application/vnd.oci.image.layer.v1.tar";
+const GZIP = "+gzip";
 
 /** What tar must not take from this machine, nor from this moment. */
 const ALIKE = ["--sort=name", "--mtime=@0", "--owner=0", "--group=0", "--numeric-owner", "--format=gnu"];
@@ -31,21 +34,27 @@ export async function pack(folder: string, path: string, members: readonly strin
   renameSync(`${path}.new`, path);
 }
 
-/** Makes `into/NAME.tar.gz` of a folder, and NAME.json, which {@link readLayer} reads. */
-export async function makeLayer(folder: string, into: string, name: string): Promise<void> {
+/** Makes `into/NAME.tar.gz` of a folder, or NAME.tar if it is not to be compressed, and NAME.json, which {@link readLayer} reads. */
+export async function makeLayer(folder: string, into: string, name: string, { compressed = true }: { compressed?: boolean } = {}): Promise<void> {
   const tar = join(into, `${name}.tar`);
-  const path = `${tar}.gz`;
   await pack(folder, tar);
-  const [diffID, unpacked] = [await digestOf(tar), statSync(tar).size];
-  await pipeline(createReadStream(tar), createGzip({ level: 9 }), createWriteStream(path));
+  const content = { diffID: await digestOf(tar), unpacked: statSync(tar).size };
+  const path = compressed ? await compress(tar) : tar;
+  const digest = compressed ? await digestOf(path) : content.diffID;
+  writeFileSync(join(into, `${name}.json`), JSON.stringify({ mediaType: `${TAR}${compressed ? GZIP : ""}`, digest, size: statSync(path).size, ...content }));
+}
+
+/** Replaces an archive by a compressed one. */
+async function compress(tar: string): Promise<string> {
+  await pipeline(createReadStream(tar), createGzip({ level: 9 }), createWriteStream(`${tar}.gz`));
   rmSync(tar);
-  const layer = { mediaType: "application/vnd.oci.image.layer.v1.tar+gzip", digest: await digestOf(path), size: statSync(path).size, diffID, unpacked };
-  writeFileSync(join(into, `${name}.json`), JSON.stringify(layer));
+  return `${tar}.gz`;
 }
 
 /** A layer that was made before. */
 export function readLayer(into: string, name: string): Layer {
-  return { ...(JSON.parse(readFileSync(join(into, `${name}.json`), "utf8")) as Omit<Layer, "path">), path: join(into, `${name}.tar.gz`) };
+  const layer = JSON.parse(readFileSync(join(into, `${name}.json`), "utf8")) as Omit<Layer, "path">;
+  return { ...layer, path: join(into, `${name}.tar${layer.mediaType.endsWith(GZIP) ? ".gz" : ""}`) };
 }
 
 /** Writes bytes among the blobs of a layout. */

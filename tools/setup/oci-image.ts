@@ -1,9 +1,8 @@
-/** A container image made without a registry: an OCI layout with one layer, in a tar that `ctr images import` takes. */
-import { createHash } from "node:crypto";
-import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+/** A small container image for the lab, made without a registry: one layer that is not compressed, in a tar that `ctr images import` takes. */
+import { rmSync } from "node:fs";
 import { join } from "node:path";
-
-import { run } from "./run.ts";
+import { makeLayer, pack, readLayer } from "../image/layers.ts";
+import { MEMBERS, writeLayout } from "../image/layout.ts";
 
 /** What goes into an image. */
 export interface ImageSpec {
@@ -18,47 +17,11 @@ export interface ImageSpec {
   readonly env?: readonly string[];
 }
 
-const PREFIX = "application/vnd.oci.image";
-
-/** Everything in the same order, of the same time and owner: the same tree gives the same image. */
-const REPRODUCIBLE = ["--sort=name", "--mtime=@0", "--owner=0", "--group=0", "--numeric-owner"];
-
-interface Descriptor {
-  readonly mediaType: string;
-  readonly digest: string;
-  readonly size: number;
-}
-
 /** Writes the image to `output`; `work` is a folder for what is made on the way, which is left empty. */
 export async function writeImage(spec: ImageSpec, work: string, output: string): Promise<void> {
-  const layout = join(work, "layout");
-  const blobs = join(layout, "blobs/sha256");
-  mkdirSync(blobs, { recursive: true });
-  await run(["tar", ...REPRODUCIBLE, "-cf", join(blobs, "layer"), "-C", spec.tree, "."]);
-  const layer = await addFile(blobs, join(blobs, "layer"), `${PREFIX}.layer.v1.tar`);
-  const config = addJson(blobs, `${PREFIX}.config.v1+json`, {
-    architecture: "amd64",
-    os: "linux",
-    config: { Entrypoint: spec.entrypoint, Cmd: spec.command, Env: ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", ...(spec.env ?? [])] },
-    rootfs: { type: "layers", diff_ids: [layer.digest] },
-  });
-  const manifest = addJson(blobs, `${PREFIX}.manifest.v1+json`, { schemaVersion: 2, mediaType: `${PREFIX}.manifest.v1+json`, config, layers: [layer] });
-  const annotations = { "io.containerd.image.name": spec.reference, "org.opencontainers.image.ref.name": spec.reference };
-  writeFileSync(join(layout, "index.json"), JSON.stringify({ schemaVersion: 2, manifests: [{ ...manifest, annotations }] }));
-  writeFileSync(join(layout, "oci-layout"), JSON.stringify({ imageLayoutVersion: "1.0.0" }));
-  await run(["tar", ...REPRODUCIBLE, "-cf", output, "-C", layout, "."]);
-  rmSync(layout, { recursive: true });
-}
-
-async function addFile(blobs: string, path: string, mediaType: string): Promise<Descriptor> {
-  const hash = (await run(["sha256sum", path])).split(" ")[0] ?? "";
-  renameSync(path, join(blobs, hash));
-  return { mediaType, digest: `sha256:${hash}`, size: statSync(join(blobs, hash)).size };
-}
-
-function addJson(blobs: string, mediaType: string, content: unknown): Descriptor {
-  const text = JSON.stringify(content);
-  const hash = createHash("sha256").update(text).digest("hex");
-  writeFileSync(join(blobs, hash), text);
-  return { mediaType, digest: `sha256:${hash}`, size: readFileSync(join(blobs, hash)).length };
+  await makeLayer(spec.tree, work, "layer", { compressed: false });
+  const config = { Entrypoint: spec.entrypoint, Cmd: spec.command, Env: ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", ...(spec.env ?? [])] };
+  const description = { config, name: spec.reference, reference: spec.reference };
+  await pack(writeLayout(join(work, "layout"), description, [readLayer(work, "layer")]), output, MEMBERS);
+  for (const made of ["layout", "layer.tar", "layer.json"]) rmSync(join(work, made), { recursive: true });
 }

@@ -12,7 +12,11 @@ export async function ensureProgramImage(path: string, reference: string): Promi
     name: `${name}-image`,
     version: "1",
     // The cache's paths name version and recipe of what lies there.
-    recipe: [path, reference, ...["oci-image.ts", "program-image.ts"].map((file) => readFileSync(join(import.meta.dirname, file), "utf8"))],
+    recipe: [
+      path,
+      reference,
+      ...["oci-image.ts", "../image/layout.ts", "../image/layers.ts", "program-image.ts"].map((file) => readFileSync(join(import.meta.dirname, file), "utf8")),
+    ],
     describe: `container image of ${name}: building`,
     expected: "2 s",
     build: async (into) => {

@@ -21,7 +21,11 @@ export async function ensureToolsImage(): Promise<ResultPaths> {
   const dir = await ensureArtefact({
     name: "tools-image",
     version: SUITE,
-    recipe: [TOOLS_IMAGE, ...COMMAND, ...["oci-image.ts", "tools-image.ts"].map((file) => readFileSync(join(import.meta.dirname, file), "utf8"))],
+    recipe: [
+      TOOLS_IMAGE,
+      ...COMMAND,
+      ...["oci-image.ts", "../image/layout.ts", "../image/layers.ts", "tools-image.ts"].map((file) => readFileSync(join(import.meta.dirname, file), "utf8")),
+    ],
     describe: "container image of the lab's pods: building",
     expected: "10 s",
     build,
