@@ -4,6 +4,7 @@ import { dirname } from "node:path";
 import { asMeshStorError, MeshStorError } from "../../base/errors.ts";
 import { runOk } from "../exec.ts";
 import { readAttribute, ROOTS, writeAttribute } from "../files.ts";
+import { serially } from "../serial.ts";
 import { OneKind } from "./one-kind.ts";
 
 const CONFIG = "/run/meshstor/mdadm.conf";
@@ -47,25 +48,30 @@ async function place(path: string, text: string): Promise<void> {
  * N, mdadm before 4.5 cannot assemble. So: N to stop, Y to make or assemble; nothing else depends on it. The parameter is the
  * whole host's, and volumes work side by side: stops and starts never at once.
  */
-const REMOVAL = { stops: "N", starts: "Y" } as const;
-type Way = keyof typeof REMOVAL;
-const ways = new OneKind<Way>();
-
+const ways = new OneKind<"stops" | "starts">();
 let stopping = 0;
 
-/** Runs `work` with the parameter as it has to be, and leaves it as the kernel has it by default; on a kernel without it at once. */
-async function withRemoval<T>(way: Way, work: () => Promise<T>): Promise<T> {
+/**
+ * Runs `work` with the parameter as it has to be, and leaves it as the kernel has it by default; on a kernel without it at once.
+ * Whoever sets it looks at how many stop by then, one after the other: a stop that begins while the last one ends gets its N.
+ */
+async function withRemoval<T>(way: "stops" | "starts", work: () => Promise<T>): Promise<T> {
   const parameter = `${ROOTS.sys}/module/md_mod/parameters/legacy_async_del_gendisk`;
   if ((await readAttribute(parameter)) === null) return work();
-  const set = async (value: string): Promise<void> => void ((await readAttribute(parameter)) === value || (await writeAttribute(parameter, value)));
+  const settle = () =>
+    serially("md removal", async () => {
+      const wanted = stopping > 0 ? "N" : "Y";
+      if ((await readAttribute(parameter)) !== wanted) await writeAttribute(parameter, wanted);
+    });
+  if (way === "starts") return ways.run(way, () => settle().then(work));
   return ways.run(way, async () => {
-    stopping += Number(way === "stops");
+    stopping += 1;
     try {
-      await set(REMOVAL[way]);
+      await settle();
       return await work();
     } finally {
-      stopping -= Number(way === "stops");
-      if (way === "stops" && stopping === 0) await set(REMOVAL.starts);
+      stopping -= 1;
+      await settle();
     }
   });
 }
