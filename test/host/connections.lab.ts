@@ -1,6 +1,6 @@
 /**
  * What the kernel does when connections end, on a real kernel (experiments 5, 6, 8 and 9): how long a disconnect takes, which write lands last, who is told "do not retry", and what survives a fence.
- * @minutes 10 @byname (questions to the kernel alone: the answers change with a kernel, not with this code)
+ * @minutes 10
  */
 import assert from "node:assert/strict";
 import { after, before } from "node:test";

@@ -1,6 +1,6 @@
 /**
  * What MD does while a member is held, on a real kernel (experiments 2, 3 and 4): what can be read, what hangs, what a disconnect alone does, and what local reads feel.
- * @minutes 8 @byname (questions to the kernel alone: the answers change with a kernel, not with this code)
+ * @minutes 8
  */
 import assert from "node:assert/strict";
 import { after, before, type TestContext } from "node:test";

@@ -2,7 +2,7 @@
  * SIGKILL at moments that nobody chose: the owner's and the provider's program under load with no
  * pause of the application beyond its usual ones, and the controller in the middle of CreateVolume
  * and DeleteVolume, which then succeed when repeated and leave nothing over.
- * @minutes 15 @byname (npm run chaos kills programs at moments that nobody chose, too)
+ * @minutes 15
  */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
