@@ -46,9 +46,9 @@ test("a silent owner: said once, in sentence and condition, and taken back once 
       { type: "Redundant", status: "True", reason: "InSync", message, lastTransitionTime: NOW },
     ],
   });
-  assert.equal(toldOfOwner(volume(told!), clock, true), null, "it stands already");
+  assert.equal(toldOfOwner(volume(told), clock, true), null, "it stands already");
   const healthy = "all 2 copies are in sync; nothing is waited for";
-  assert.deepEqual(toldOfOwner(volume(told!), clock, false), {
+  assert.deepEqual(toldOfOwner(volume(told), clock, false), {
     ...status,
     conditions: [
       { type: "Ready", status: "True", reason: "InUse", message: healthy, lastTransitionTime: NOW },
