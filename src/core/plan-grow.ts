@@ -92,7 +92,9 @@ const GROWS: ReadonlySet<string> = new Set(["Created", "Syncing", "Synced", "Spa
 export function planGrowPartition(view: VolumeView, m: MemberView, input: PlanInput): Action | string | null {
   const { record, uuid, partition } = m;
   const toBytes = partitionSize(view.volume.spec);
-  if (!(GROWS.has(record.state) || mayReturn(view.status, record)) || record.sizeBytes >= toBytes || partition === null || isReplaced(view.status, uuid)) return null;
+  // One whose place was taken still counts while R names it: it stays where more copies came to be wanted since.
+  const leaves = isReplaced(view.status, uuid) && !m.recorded;
+  if (!(GROWS.has(record.state) || mayReturn(view.status, record)) || record.sizeBytes >= toBytes || partition === null || leaves) return null;
   if (hasJob(input.session, uuid)) return `node ${record.nodeID} zeroes what partition ${uuid} has grown by`;
   if (partition.sizeBytes >= toBytes) {
     if (input.session.extended.includes(`${uuid}:${toBytes}`))
