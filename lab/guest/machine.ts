@@ -8,13 +8,8 @@ import { ExecChannel } from "./channel.ts";
 import type { GuestContext } from "./context.ts";
 import { awaitReady } from "./exec-client.ts";
 import type { ExecOptions, ExecResult, Guest, GuestProcess, GuestState, SpawnOptions } from "./guest.ts";
+import { GuestPanicError, panicIn } from "./panic.ts";
 import { identify, isAlive, killGroup, readRunState, writeRunState, type ProcessId, type RunState } from "./run-state.ts";
-
-/** A guest's own kernel gave up: nothing that the test asked for, and never its result. */
-export class GuestPanicError extends Error {}
-
-/** Characters of the console that are shown before and after the line of a panic. */
-const PANIC_TAIL = 2000;
 
 /** A program on the host that is a machine. */
 export interface Launch {
@@ -135,11 +130,10 @@ export abstract class Machine implements Guest {
   /** A kernel that panics ends the test that runs, with what it said: whoever waits for an answer of it would wait in vain. */
   async #ended(id: ProcessId, from: number): Promise<void> {
     if (this.#remembered().process?.startTime !== id.startTime) return;
-    const said = readFileSync(this.consolePath, "latin1").slice(from);
-    const panic = /Kernel panic - not syncing: .*/.exec(said);
+    const panic = panicIn(readFileSync(this.consolePath, "latin1").slice(from));
     if (panic === null) return;
     await this.context.disconnect();
-    throw new GuestPanicError(`${this.name}: its kernel panicked: ${panic[0]}\n${said.slice(Math.max(0, panic.index - PANIC_TAIL), panic.index + PANIC_TAIL)}`);
+    throw new GuestPanicError(`${this.name}: ${panic}`);
   }
 
   async #awaitReady(main: ProcessId): Promise<void> {
