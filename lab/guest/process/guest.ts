@@ -7,6 +7,7 @@ import { createDriveFile } from "../drives.ts";
 import { writeHostDir } from "../host-dir.ts";
 import { Machine, type Launch } from "../machine.ts";
 import { backingOf, commandOf } from "./command.ts";
+import { onOneProcessor } from "./processor.ts";
 
 /** See {@link Machine}. */
 export class ProcessGuest extends Machine {
@@ -24,7 +25,7 @@ export class ProcessGuest extends Machine {
     rmSync(umlDir, { recursive: true, force: true });
     mkdirSync(umlDir);
     const argv = commandOf({ ...context, kernel: program, rootImage: image, drives, hostDir, shareDir: paths.share, persistDir: paths.persist, umlDir });
-    return { argv, env: { TMPDIR: memoryDir(), HOME: paths.own } };
+    return { argv: onOneProcessor(argv, this.context.index, this.bootCount === 0), env: { TMPDIR: memoryDir(), HOME: paths.own } };
   }
 }
 
