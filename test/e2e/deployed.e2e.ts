@@ -1,7 +1,9 @@
 /**
- * Our own manifests deploy our own image: `kubectl apply -f deploy/` on real nodes, then a claim, a pod, and an upgrade of the node program under it. @minutes 30 @byname
+ * Our own manifests deploy our own image: `kubectl apply -f deploy/` on real nodes, then a claim, a pod, an upgrade of the node program under it, and MeshStor is taken away again. @minutes 30 @byname
  */
 import assert from "node:assert/strict";
+import { existsSync, readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { after, before } from "node:test";
 import type { DeployedCluster } from "../../lab/kubernetes/deployed-cluster.ts";
 import { storageClass } from "../../lab/kubernetes/objects.ts";
@@ -12,6 +14,7 @@ import { allReady, bareCluster, deploy, OURS, restarts, took } from "./support/d
 import { PodRecords, workloadMap, writers } from "./support/pod-records.ts";
 import { timeline } from "./support/timeline.ts";
 
+const ROOT = resolve(import.meta.dirname, "../..");
 const test = inOrder();
 let cluster: DeployedCluster;
 let records: PodRecords | undefined;
@@ -54,4 +57,34 @@ test("the node program is replaced under the pod, which then is deleted with its
     const left = (await cluster.kubectl("get", "pods,pvc,pv,msvol", "--output=name")).trim();
     return left === "" || `left: ${left.split("\n").join(", ")}`;
   });
+});
+
+/** The words of every `$ kubectl …` line of a page's steps, with its file names as of this tree. */
+function commandsOf(page: string, ...steps: number[]): string[][] {
+  const wanted = page.split(/^(?=\d+\. )/m).filter((step) => steps.includes(Number.parseInt(step)));
+  return wanted.flatMap((step) =>
+    [...step.matchAll(/^ +\$ kubectl (.+)$/gm)].map(([, line]) =>
+      [...line!.matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, word]) => quoted ?? (existsSync(join(ROOT, word!)) ? join(ROOT, word!) : word!)),
+    ),
+  );
+}
+
+/** What of MeshStor is left on a node. */
+const TRACES = `
+pgrep -af '@meshstor' || true
+ls -d /run/meshstor* /run/udev/rules.d/*meshstor* /sys/fs/cgroup/meshstor* /var/lib/kubelet/plugins/*meshstor* /var/lib/kubelet/plugins_registry/*meshstor* /dev/mapper/*meshstor* /dev/md* /sys/kernel/config/nvmet/subsystems/*meshstor* 2>/dev/null || true
+`;
+
+test("what docs/how-to/uninstall.md says takes MeshStor away without a trace", async () => {
+  const start = performance.now();
+  const page = readFileSync(join(ROOT, "docs/how-to/uninstall.md"), "utf8");
+  for (const words of commandsOf(page, 3, 4)) await cluster.kubectl(...words);
+  const [clear] = commandsOf(page, 5);
+  for (const node of cluster.lab.names) await cluster.kubectl(...clear!.map((word) => (word === "NAME" ? node : word)));
+  report(`uninstalled in ${took(start)}`);
+  // The image stays with containerd, and the node says so.
+  const kinds = "crd,clusterrole,clusterrolebinding,csidriver,priorityclass,validatingadmissionpolicy,validatingadmissionpolicybinding,namespace,node";
+  const objects = (await cluster.kubectl("get", kinds, "--output=yaml")).split("\n").filter((line) => /meshstor/i.test(line) && !line.includes("/meshstor:"));
+  const left = await Promise.all(cluster.lab.guests.map((guest) => guest.sh(TRACES)));
+  assert.deepEqual({ objects, left }, { objects: [], left: cluster.lab.names.map(() => "") });
 });
