@@ -61,8 +61,7 @@ export class NodeProgram {
   /** Starts it; resolves once it answers Probe (or, with a crash moment, once it runs). */
   async start(options: { crashAt?: string } = {}): Promise<void> {
     const kubeconfig = readFileSync(await this.#kubeconfig());
-    await this.guest.sh("mkdir -p /run/meshstor");
-    await this.guest.exec(["sh", "-c", `cat >${KUBECONFIG}`], { stdin: kubeconfig });
+    await this.guest.exec(["sh", "-c", `mkdir -p /run/meshstor; cat >${KUBECONFIG}`], { stdin: kubeconfig });
     const crash = options.crashAt ? ["--crash-at", options.crashAt] : [];
     appendFileSync(this.logPath, `--- start ${crash.join(" ")}\n`);
     this.#process = await this.guest.spawn(

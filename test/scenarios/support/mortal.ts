@@ -10,8 +10,9 @@ import type { ActionKind } from "../../../src/core/action.ts";
 
 export type Moment = `${"before" | "after"}:${ActionKind}`;
 
-export function momentsOf(kinds: readonly ActionKind[]): Moment[] {
-  return kinds.flatMap((kind): Moment[] => [`before:${kind}`, `after:${kind}`]);
+/** The moment after each kind of action, and with `before` also that before it. */
+export function momentsOf(kinds: readonly ActionKind[], before: boolean): Moment[] {
+  return kinds.flatMap((kind): Moment[] => [...(before ? [`before:${kind}` as const] : []), `after:${kind}`]);
 }
 
 /** Where a guest's program looks up the moments that are left. */
