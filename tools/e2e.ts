@@ -5,15 +5,12 @@
  */
 import { reportedLines } from "../test/e2e/report.ts";
 import { dropIfEmpty, newArtefactFolder } from "./test/artefacts.ts";
-import { endAllCommands, runNode } from "./test/command.ts";
-import { failuresOf } from "./test/failures.ts";
+import { runNode } from "./test/command.ts";
+import { conclude, enter } from "./test/entry.ts";
 import { Progress } from "./test/progress.ts";
 import { chooseScenarios, readScenarios, runScenarios } from "./test/scenarios.ts";
-import { closingLine, seconds, total } from "./test/stage.ts";
-import { summaryTable } from "./test/summary.ts";
+import { seconds } from "./test/stage.ts";
 import { e2eFiles } from "./test/test-files.ts";
-
-const AT_THE_END = 20;
 
 async function main(words: readonly string[]): Promise<number> {
   const all = readScenarios(e2eFiles());
@@ -34,27 +31,7 @@ async function main(words: readonly string[]): Promise<number> {
   dropIfEmpty(folder);
   const reported = results.flatMap(({ output }) => reportedLines(output));
   if (reported.length > 0) console.log(`\n${reported.join("\n")}`);
-  console.log(`\n${summaryTable(results)}\n`);
-  for (const { name, output } of results.filter((result) => result.failed > 0)) console.log(`${name}:\n${failuresOf(output, AT_THE_END)}\n`);
-  const counts = total(results);
-  console.log(`time ${seconds(progress.elapsedMs)}`);
-  console.log(closingLine(counts));
-  return counts.failed === 0 && counts.passed > 0 ? 0 : 1;
+  return conclude(results, seconds(progress.elapsedMs));
 }
 
-for (const [name, code] of [
-  ["SIGINT", 130],
-  ["SIGTERM", 143],
-] as const) {
-  process.once(name, () => {
-    endAllCommands();
-    process.exit(code);
-  });
-}
-try {
-  process.exitCode = await main(process.argv.slice(2));
-} catch (error) {
-  console.error(error instanceof Error ? error.message : error);
-  console.log(closingLine({ passed: 0, failed: 1, skipped: 0 }));
-  process.exitCode = 1;
-}
+await enter(main);
