@@ -9,7 +9,8 @@ import type { Connect } from "./guest/exec-client.ts";
 import type { Guest } from "./guest/guest.ts";
 import { bundleExecd, EXEC_PORT } from "./guest/host-dir.ts";
 import { GUEST_KINDS } from "./guest/kinds.ts";
-import { identify } from "./guest/run-state.ts";
+import { balance } from "./guest/process/balance.ts";
+import { identify, readRunState } from "./guest/run-state.ts";
 import { addressesOf } from "./net/addresses.ts";
 import { createNamespace } from "./net/namespace.ts";
 import { LabNetwork } from "./net/network.ts";
@@ -68,6 +69,7 @@ export class Lab {
   readonly shareDir: string;
   readonly names: readonly string[];
   readonly #guests: ReadonlyMap<string, Guest>;
+  #stopBalance: () => void = () => {};
 
   private constructor(record: LabRecord) {
     const paths = labPaths(record.id);
@@ -95,6 +97,7 @@ export class Lab {
       await createNamespace(record.id, record.nodes.length);
       await Promise.all([bundled, startRelay(record.id, paths.relay, join(record.logDir, "relay.log"))]);
       const lab = new Lab(record);
+      if (spec.detached !== true) lab.#stopBalance = balance(() => lab.#leaders());
       await Promise.all(lab.names.filter((name) => spec.off?.includes(name) !== true).map((name) => lab.guest(name).powerOn()));
       return lab;
     } catch (error) {
@@ -133,6 +136,7 @@ export class Lab {
 
   /** Pulls every plug and removes everything but logs kept elsewhere. */
   async destroy(): Promise<void> {
+    this.#stopBalance();
     destroyLabSync(this.id);
     ownLabs.delete(this.id);
     freeSlots.pop()?.();
@@ -142,6 +146,11 @@ export class Lab {
   connector(name: string): Connect {
     const { management } = this.net.addresses(name);
     return () => this.net.connect(management, EXEC_PORT);
+  }
+
+  /** First processes of the process guests that are on. */
+  #leaders(): number[] {
+    return this.guests.filter((guest) => guest.kind === "process").flatMap(({ name }) => readRunState(join(labPaths(this.id).guest(name), "run.json")).process?.pid ?? []);
   }
 
   #makeGuest(record: LabRecord, node: NodeRecord, index: number): Guest {

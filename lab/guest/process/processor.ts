@@ -50,7 +50,8 @@ function isGuest(pid: string): boolean {
   }
 }
 
-function allowedOf(pid: string): string | undefined {
+/** The list of processors that a process may run on; undefined if there is no such process. */
+export function allowedOf(pid: string): string | undefined {
   try {
     return /^Cpus_allowed_list:\s*(\S+)/m.exec(readFileSync(`/proc/${pid}/status`, "latin1"))?.[1];
   } catch {
