@@ -127,7 +127,7 @@ test("a filesystem and a raw device grow where they are, while they are written 
   await world.node(HOME).mount(plain);
   reports.push(await Registers.start(world.lab, guest(HOME), pathOf(raw), 1));
   const writer = await work(plain);
-  assert.deepEqual(await grow(plain, 640 * MiB), { moved: 0, stayed: 2 });
+  assert.deepEqual(await grow(plain, 576 * MiB), { moved: 0, stayed: 2 });
   await grow(raw, 576 * MiB);
   assert.equal(await bytesOf(pathOf(raw)), 576 * MiB, "the pod's device is bigger, through the node that it has open");
   await writer.progress(20, 60);
@@ -138,10 +138,10 @@ test("a provider is off meanwhile: the volume grows without it, and what it has 
   for (const id of [plain, raw]) await world.untilVolume(id, "goes on without its provider", 120, (v) => recorded(v).length === 1 || "two in sync");
   await writers.get(plain)!.progress(20, 60);
   const watch = await VolumeWatch.start(world, plain, guest(HOME));
-  await grow(plain, 768 * MiB, true);
+  await grow(plain, 640 * MiB, true);
   const grown = (await world.volume(plain))!;
   const away = membersOf(grown).find((p) => p.nodeID === OTHER)!;
-  assert.deepEqual([grown.status!.sizeBytes, away.sizeBytes, away.outSince], [768 * MiB, partitionSize({ capacityBytes: 640 * MiB, drivesPerCopy: 1 }), undefined]);
+  assert.deepEqual([grown.status!.sizeBytes, away.sizeBytes, away.outSince], [640 * MiB, partitionSize({ capacityBytes: 576 * MiB, drivesPerCopy: 1 }), undefined]);
   await world.powerOn(OTHER);
   await untilHealthy(world, plain, 180);
   await untilHealthy(world, raw, 180);
@@ -158,19 +158,19 @@ test("a striped volume grows where it is", async () => {
   wide = await create("pvc-wide", { parameters: { drivesPerCopy: "2" } });
   await world.node(HOME).mount(wide);
   const writer = await work(wide);
-  assert.deepEqual(await grow(wide, 640 * MiB), { moved: 0, stayed: 4 });
+  assert.deepEqual(await grow(wide, 576 * MiB), { moved: 0, stayed: 4 });
   await writer.progress(20, 60);
 });
 
 test("the striped volume lies right behind: the member moves, in an added slot, never degraded", async (t) => {
-  const { moved, stayed } = await grow(plain, 896 * MiB);
+  const { moved, stayed } = await grow(plain, 704 * MiB);
   t.diagnostic(`${moved} members moved, ${stayed} grew where they were`);
   assert.ok(moved > 0, "engaged: there was no room behind it");
   await writers.get(plain)!.progress(20, 60);
 });
 
 test("and a striped volume moves what of it has no room", async (t) => {
-  const { moved, stayed } = await grow(wide, 768 * MiB);
+  const { moved, stayed } = await grow(wide, 640 * MiB);
   t.diagnostic(`${moved} members moved, ${stayed} grew where they were`);
   assert.ok(moved > 0, "engaged: there was no room behind a part of it");
   const slots = (await arrays(guest(HOME))).map((a) => [a.raidDisks, a.degraded]);
