@@ -11,6 +11,7 @@ import { basename, join, relative } from "node:path";
 import type { Ended } from "./command.ts";
 import { ROOT, runNode } from "./command.ts";
 import { failuresOf } from "./failures.ts";
+import { labsAtOnce } from "../labs-at-once.ts";
 import { inLanes } from "./lanes.ts";
 import { readCounts } from "./node-tests.ts";
 import type { Progress } from "./progress.ts";
@@ -59,13 +60,13 @@ export function chooseScenarios(all: readonly Scenario[], names: readonly string
   return names.length === 0 ? all.filter((scenario) => !scenario.byName) : all.filter((scenario) => names.includes(scenario.name));
 }
 
-/** Runs them two at a time, the long ones first; those that want no neighbour come last, one by one. */
+/** Runs as many side by side as the machine bears labs, the long ones first; those that want no neighbour come last, one by one. */
 export async function runScenarios(scenarios: readonly Scenario[], folder: string, progress: Progress): Promise<StageResult[]> {
   const longestFirst = scenarios.toSorted((a, b) => b.limitMs - a.limitMs || a.name.localeCompare(b.name));
   const run = (scenario: Scenario) => runScenario(scenario, join(folder, scenario.name), progress);
   const beside = await inLanes(
     longestFirst.filter((scenario) => !scenario.alone),
-    2,
+    labsAtOnce(),
     run,
   );
   const alone = await inLanes(
