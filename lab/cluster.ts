@@ -9,7 +9,8 @@ import type { Connect } from "./guest/exec-client.ts";
 import type { Guest } from "./guest/guest.ts";
 import { bundleExecd, EXEC_PORT } from "./guest/host-dir.ts";
 import { GUEST_KINDS } from "./guest/kinds.ts";
-import { identify } from "./guest/run-state.ts";
+import { balance } from "./guest/process/balance.ts";
+import { identify, readRunState } from "./guest/run-state.ts";
 import { addressesOf } from "./net/addresses.ts";
 import { createNamespace } from "./net/namespace.ts";
 import { LabNetwork } from "./net/network.ts";
@@ -29,7 +30,7 @@ export interface NodeSpec {
   readonly memoryMiB?: number;
   /** Virtual CPUs of an emulated guest; 1 by default. */
   readonly vcpus?: number;
-  /** Emulated guests only; "lab" by default. */
+  /** "lab" by default; a process guest cannot be a stock Debian host. */
   readonly root?: GuestRoot;
   /** Kernel series of this guest; the lab's by default. */
   readonly kernel?: string;
@@ -68,6 +69,7 @@ export class Lab {
   readonly shareDir: string;
   readonly names: readonly string[];
   readonly #guests: ReadonlyMap<string, Guest>;
+  #stopBalance: () => void = () => {};
 
   private constructor(record: LabRecord) {
     const paths = labPaths(record.id);
@@ -95,6 +97,7 @@ export class Lab {
       await createNamespace(record.id, record.nodes.length);
       await Promise.all([bundled, startRelay(record.id, paths.relay, join(record.logDir, "relay.log"))]);
       const lab = new Lab(record);
+      if (spec.detached !== true) lab.#stopBalance = balance(() => lab.#leaders());
       await Promise.all(lab.names.filter((name) => spec.off?.includes(name) !== true).map((name) => lab.guest(name).powerOn()));
       return lab;
     } catch (error) {
@@ -133,6 +136,7 @@ export class Lab {
 
   /** Pulls every plug and removes everything but logs kept elsewhere. */
   async destroy(): Promise<void> {
+    this.#stopBalance();
     destroyLabSync(this.id);
     ownLabs.delete(this.id);
     freeSlots.pop()?.();
@@ -142,6 +146,11 @@ export class Lab {
   connector(name: string): Connect {
     const { management } = this.net.addresses(name);
     return () => this.net.connect(management, EXEC_PORT);
+  }
+
+  /** First processes of the process guests that are on. */
+  #leaders(): number[] {
+    return this.guests.filter((guest) => guest.kind === "process").flatMap(({ name }) => readRunState(join(labPaths(this.id).guest(name), "run.json")).process?.pid ?? []);
   }
 
   #makeGuest(record: LabRecord, node: NodeRecord, index: number): Guest {
@@ -180,8 +189,8 @@ function recordOf(spec: LabSpec): LabRecord {
     if (!NAME.test(name)) throw new Error(`"${name}" is no name for a lab or guest: 1 to 12 small letters, digits and dashes`);
   }
   if (new Set(spec.nodes.map((node) => node.name)).size !== spec.nodes.length) throw new Error("two guests have the same name");
-  const mistaken = spec.nodes.find(({ kind = "process", vcpus = 1, root = "lab" }) => kind === "process" && (vcpus !== 1 || root !== "lab"));
-  if (mistaken !== undefined) throw new Error(`${mistaken.name}: a process guest has one CPU and the lab's root`);
+  const mistaken = spec.nodes.find(({ kind = "process", vcpus = 1, root = "lab" }) => kind === "process" && (vcpus !== 1 || root === "debian-host"));
+  if (mistaken !== undefined) throw new Error(`${mistaken.name}: a process guest has one CPU and one of the lab's roots`);
   const paths = labPaths(id);
   const owner = spec.detached === true ? undefined : identify(process.pid);
   return {

@@ -1,19 +1,14 @@
 /**
- * Labs that run side by side: a machine bears about one for each of its cores, more only make each other
+ * Labs that run side by side: a machine bears about one more than it has cores, more only make each other
  * slow. A lab of a test takes a slot and waits for one; detached labs (somebody plays with them) do not.
  */
 import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { availableParallelism } from "node:os";
 import { join } from "node:path";
+import { labsAtOnce } from "../tools/labs-at-once.ts";
 import { identify, isAlive, type ProcessId } from "./guest/run-state.ts";
 import { labsDir } from "./state.ts";
 
 const LOOK_AGAIN_MS = 500;
-
-/** Number of labs at a time: $MESHSTOR_LABS_AT_ONCE, else one for each core, at least one. */
-function slots(): number {
-  return Math.max(1, Number(process.env["MESHSTOR_LABS_AT_ONCE"] ?? availableParallelism()));
-}
 
 const sayOnStderr = (line: string): void => void process.stderr.write(`lab: ${line}\n`);
 
@@ -26,7 +21,7 @@ export async function takeSlot(say: (line: string) => void = sayOnStderr): Promi
   mkdirSync(dir, { recursive: true });
   let told = "";
   for (;;) {
-    const paths = Array.from({ length: slots() }, (_, slot) => join(dir, String(slot)));
+    const paths = Array.from({ length: labsAtOnce() }, (_, slot) => join(dir, String(slot)));
     const free = paths.find((path) => tryTake(path));
     if (free !== undefined) return () => rmSync(free, { force: true });
     const sentence = waitSentence(paths);

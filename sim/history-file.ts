@@ -14,6 +14,7 @@ const schema = z.object({
     placement: z.array(z.string()),
     seed: z.int().exactOptional(),
     guards: z.boolean().exactOptional(),
+    kind: z.enum(["xfs", "ext4", "block"]).exactOptional(),
     scene: z.string().exactOptional(),
     mutation: z.string().exactOptional(),
   }),

@@ -3,6 +3,7 @@
  * it. Carried out again it ends the same, to the letter; that is how histories are kept, shrunk and shown.
  */
 import { MOVES } from "../src/core/testing/explore.ts";
+import type { VolumeKind } from "../src/core/testing/kind.ts";
 import type { World } from "../src/core/testing/world.ts";
 import { Violation } from "../src/core/testing/world.ts";
 import { EVENTS } from "./events.ts";
@@ -20,6 +21,8 @@ export interface Beginning {
   seed?: number;
   /** A guard runs on every node. */
   guards?: boolean;
+  /** XFS if left out. */
+  kind?: VolumeKind;
   scene?: string;
   /** A planted fault (mutations/). */
   mutation?: string;

@@ -130,9 +130,9 @@ const made = new Map<string, World>();
 
 /** A world at the beginning of a history. */
 export function beginningOf(beginning: Omit<ModelOptions, "seed"> & { seed?: number; placement: string[]; scene?: string }, choices: Choices): World {
-  const { scene: name, copies, stripes, placement, guards = true, seed = 0 } = beginning;
+  const { scene: name, copies, stripes, placement, guards = true, kind, seed = 0 } = beginning;
   if (name === undefined) {
-    const world = createWorld({ seed, copies, stripes, placement, guards });
+    const world = createWorld({ seed, copies, stripes, placement, guards, ...(kind && { kind }) });
     world.rng = choices;
     return world;
   }

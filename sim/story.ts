@@ -47,7 +47,10 @@ function textAfterRule({ rule, message }: { rule: string; message: string }): st
   return message.startsWith(`${rule}: `) ? message.slice(rule.length + 2) : message;
 }
 
-export function beginningText({ scene, copies, stripes, placement, mutation }: Beginning): string {
-  const volume = scene === undefined ? `a volume just requested: ${copies} × ${stripes}, on ${placement.join(", ")}` : `scene ${scene}: ${SCENES[scene]!.tells}`;
+export function beginningText({ scene, copies, stripes, placement, kind, mutation }: Beginning): string {
+  const volume =
+    scene === undefined
+      ? `${kind === undefined ? "a volume" : `a volume (${kind})`} just requested: ${copies} × ${stripes}, on ${placement.join(", ")}`
+      : `scene ${scene}: ${SCENES[scene]!.tells}`;
   return mutation === undefined ? volume : `${volume}; planted: ${mutation}`;
 }

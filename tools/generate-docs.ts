@@ -1,7 +1,7 @@
 /**
  * Writes the reference pages that are generated from the code:
  *
- *     tools/node tools/generate-docs.ts            writes docs/reference/{errors,bad-input,bounds,chaos-cases}.md
+ *     tools/node tools/generate-docs.ts            writes docs/reference/{errors,bad-input,bounds,chaos-cases,privileges}.md
  *     tools/node tools/generate-docs.ts --check    fails if they are not what would be written
  */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
@@ -10,6 +10,7 @@ import { badInputPage } from "./docs/bad-input.ts";
 import { boundsPage } from "./docs/bounds.ts";
 import { chaosPage } from "./docs/chaos.ts";
 import { errorsPage } from "./docs/errors.ts";
+import { privilegesPage } from "./docs/privileges.ts";
 
 const root = resolve(import.meta.dirname, "..");
 
@@ -18,6 +19,7 @@ const PAGES: Readonly<Record<string, () => string>> = {
   "docs/reference/bad-input.md": badInputPage,
   "docs/reference/bounds.md": boundsPage,
   "docs/reference/chaos-cases.md": chaosPage,
+  "docs/reference/privileges.md": privilegesPage,
 };
 
 const check = process.argv.includes("--check");

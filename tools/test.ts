@@ -7,19 +7,19 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { runCheck } from "./check.ts";
 import { dropIfEmpty, newArtefactFolder } from "./test/artefacts.ts";
-import { endAllCommands, ROOT, runNode } from "./test/command.ts";
+import { ROOT, runNode } from "./test/command.ts";
+import { conclude, enter } from "./test/entry.ts";
 import { failuresOf } from "./test/failures.ts";
 import { runNodeTests } from "./test/node-tests.ts";
 import { Progress } from "./test/progress.ts";
 import type { Scenario } from "./test/scenarios.ts";
 import { chooseScenarios, readScenarios, runScenarios } from "./test/scenarios.ts";
 import type { StageResult } from "./test/stage.ts";
-import { closingLine, seconds, total } from "./test/stage.ts";
-import { summaryTable } from "./test/summary.ts";
+import { seconds } from "./test/stage.ts";
 import { contractTests, scenarioFiles } from "./test/test-files.ts";
 
 /** What a warm run may take on two cores; a longer one is reported, not failed (machines differ). */
-const BUDGET_MS = 35 * 60_000;
+const BUDGET_MS = 40 * 60_000;
 const CONTRACT_TEST_MS = 5 * 60_000;
 const CONTRACT_LIMIT_MS = 15 * 60_000;
 
@@ -29,9 +29,6 @@ const SIMULATOR: readonly { name: string; args: readonly string[] }[] = [
   { name: "simulator, 10000 histories", args: ["random", "--seeds", "1..10000", "--failures", "3", "--no-coverage"] },
   { name: "simulator, planted faults", args: ["mutations", "--seeds", "1000"] },
 ];
-
-/** Lines that are shown once more at the end of what a failed part said. */
-const AT_THE_END = 20;
 
 const SETUP = "tools/setup/main.ts";
 
@@ -97,28 +94,8 @@ async function main(words: readonly string[]): Promise<number> {
   const results = await runAll(scenarios, words.length > 0, folder, progress);
   progress.close();
   dropIfEmpty(folder);
-  const counts = total(results);
-  console.log(`\n${summaryTable(results)}\n`);
-  for (const { name, output } of results.filter((result) => result.failed > 0)) console.log(`${name}:\n${failuresOf(output, AT_THE_END)}\n`);
   const over = progress.elapsedMs > BUDGET_MS ? ", over it" : "";
-  console.log(`time ${seconds(progress.elapsedMs)} (budget of a warm run: ${seconds(BUDGET_MS)}${over})`);
-  console.log(closingLine(counts));
-  return counts.failed === 0 && counts.passed > 0 ? 0 : 1;
+  return conclude(results, `${seconds(progress.elapsedMs)} (budget of a warm run: ${seconds(BUDGET_MS)}${over})`);
 }
 
-for (const [name, code] of [
-  ["SIGINT", 130],
-  ["SIGTERM", 143],
-] as const) {
-  process.once(name, () => {
-    endAllCommands();
-    process.exit(code);
-  });
-}
-try {
-  process.exitCode = await main(process.argv.slice(2));
-} catch (error) {
-  console.error(error instanceof Error ? error.message : error);
-  console.log(closingLine({ passed: 0, failed: 1, skipped: 0 }));
-  process.exitCode = 1;
-}
+await enter(main);

@@ -13,7 +13,8 @@ const VOLUMES = 50;
 const SIDE_BY_SIDE = 4;
 const WINDOW_MS = 60_000;
 const SETTLE_MS = 15_000;
-const RSS_GOAL_MB = 150;
+/** Resident memory that either program stays below, MB. */
+export const RSS_GOAL_MB = 150;
 const CPU_GOAL_PERCENT = 1;
 
 interface Sample {

@@ -14,6 +14,9 @@ export const ETCD_SOCKETS = [CLIENT_SOCKET, PEER_SOCKET] as const;
 const CLIENT_URL = `unix://${CLIENT_SOCKET}`;
 const PEER_URL = `unix://${PEER_SOCKET}`;
 
+/** The API server's own service, by which pods reach it: the first address of each service range below. */
+export const SERVICE_ADDRESSES = ["10.96.0.1", "fd00:10:96::1"] as const;
+
 /** etcd's arguments: one member, no fsync (its power is never cut). */
 export function etcdArguments(): string[] {
   return [

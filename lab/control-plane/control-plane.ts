@@ -11,7 +11,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { ensureControlPlanePrograms } from "../../tools/setup/kubernetes.ts";
 import type { ControlPlanePrograms } from "../../tools/setup/kubernetes.ts";
 import { ensureClientCertificate, ensureKeys, identityFileName } from "./certificates.ts";
-import { apiserverArguments, ETCD_SOCKETS, etcdArguments } from "./command-lines.ts";
+import { apiserverArguments, ETCD_SOCKETS, etcdArguments, SERVICE_ADDRESSES } from "./command-lines.ts";
 import { serverURL, writeKubeconfig } from "./kubeconfig.ts";
 import { hasEnded, isAlive, listensOn, runToEnd, signal, startDetached } from "./processes.ts";
 import type { Outcome, ProcessIdentity } from "./processes.ts";
@@ -116,7 +116,7 @@ export class ControlPlane {
   /** Starts what does not run, on the same data, and waits until the API server serves. */
   async start(): Promise<void> {
     const { addresses, port, apiserverArguments: extra } = this.#state.options;
-    const names = [...new Set([...addresses, "127.0.0.1", "::1", "localhost", "kubernetes.default.svc"])];
+    const names = [...new Set([...addresses, "127.0.0.1", "::1", "localhost", "kubernetes.default.svc", ...SERVICE_ADDRESSES])];
     const keys = await ensureKeys(join(this.dir, "keys"), names);
     const tokenFile = this.#ensureAdministrator(keys.authority.certificate);
     const { etcd, apiserver } = this.#programs;

@@ -2,15 +2,16 @@
 import type { Drive } from "./drives.ts";
 import type { Connect } from "./exec-client.ts";
 import type { Guest } from "./guest.ts";
+import type { RootKind } from "../../tools/setup/rootfs.ts";
 
 /** The two kinds of guest (see guest.ts). */
 export type GuestKind = Guest["kind"];
 
 /**
- * Where a guest's system comes from: the lab's root, whose changes are lost with the power, or a stock
- * Debian host of its own (its own initramfs, systemd) on a disk that outlives power cuts.
+ * Where a guest's system comes from: the lab's root, whose changes are lost with the power (for a Kubernetes node with
+ * containerd and kubelet in it), or a stock Debian host of its own (its own initramfs, systemd) on a disk that outlives power cuts.
  */
-export type GuestRoot = "lab" | "debian-host";
+export type GuestRoot = RootKind | "debian-host";
 
 /** Everything a guest is made from; the same after a re-attach from another process. */
 export interface GuestContext {

@@ -37,7 +37,8 @@ async function converse(connect: Connect, request: Request, onFrame: OnFrame, on
       else reject(error);
     };
     socket.on("error", (error) => end(new GuestGoneError(`connection to the guest broke: ${error.message}`)));
-    socket.on("close", () => end(new GuestGoneError("connection to the guest ended before the answer")));
+    // The relay's sockets are half open: a machine that is gone shows as the end of what can be read, and never as a close.
+    for (const gone of ["end", "close"]) socket.on(gone, () => end(new GuestGoneError("connection to the guest ended before the answer")));
     new Reader(socket).frames((type, payload) => {
       if (type === FRAME.failed) end(new GuestOperationError(payload.toString()));
       else if (onFrame(type, payload)) end();

@@ -1,6 +1,6 @@
 /** What every kind of guest does alike: a process on the host that boots, answers, is frozen and killed. */
 import { spawn } from "node:child_process";
-import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
+import { closeSync, existsSync, fstatSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { inNamespace } from "../net/namespace.ts";
@@ -8,6 +8,7 @@ import { ExecChannel } from "./channel.ts";
 import type { GuestContext } from "./context.ts";
 import { awaitReady } from "./exec-client.ts";
 import type { ExecOptions, ExecResult, Guest, GuestProcess, GuestState, SpawnOptions } from "./guest.ts";
+import { GuestPanicError, panicIn } from "./panic.ts";
 import { identify, isAlive, killGroup, readRunState, writeRunState, type ProcessId, type RunState } from "./run-state.ts";
 
 /** A program on the host that is a machine. */
@@ -113,6 +114,7 @@ export abstract class Machine implements Guest {
 
   #start(launch: Launch): ProcessId {
     const log = openSync(this.consolePath, "a");
+    const from = fstatSync(log).size;
     const [program = "", ...args] = inNamespace(this.context.labId, launch.argv);
     const child = spawn(program, args, { detached: true, stdio: ["ignore", log, log], env: { ...process.env, ...launch.env } });
     closeSync(log);
@@ -120,8 +122,18 @@ export abstract class Machine implements Guest {
     child.on("error", () => {});
     const id = child.pid === undefined ? undefined : identify(child.pid);
     if (id === undefined) throw new Error(`${this.name}: cannot start ${program}`);
+    child.once("exit", () => void this.#ended(id, from));
     this.#save({ bootCount: this.bootCount + 1, process: id });
     return id;
+  }
+
+  /** A kernel that panics ends the test that runs, with what it said: whoever waits for an answer of it would wait in vain. */
+  async #ended(id: ProcessId, from: number): Promise<void> {
+    if (this.#remembered().process?.startTime !== id.startTime) return;
+    const panic = panicIn(readFileSync(this.consolePath, "latin1").slice(from));
+    if (panic === null) return;
+    await this.context.disconnect();
+    throw new GuestPanicError(`${this.name}: ${panic}`);
   }
 
   async #awaitReady(main: ProcessId): Promise<void> {

@@ -65,6 +65,8 @@ export async function listenLoopback(socketPath: string, host: string, port: num
         local.on("close", () => remote.destroy());
         local.pipe(remote);
         remote.pipe(local);
+        // A connection that is kept does not keep the program: whoever waits for an answer holds the other end.
+        for (const socket of [local, remote]) socket.unref();
       },
       () => local.destroy(),
     );

@@ -51,6 +51,13 @@ export class ControllerProcess {
     return identity !== null && isAlive(identity);
   }
 
+  /** Its process id on the host. @throws Error if it was not started */
+  get pid(): number {
+    const identity = this.#identity();
+    if (identity === null) throw new Error("the controller was not started");
+    return identity.pid;
+  }
+
   /** A client of the controller's CSI services. */
   csi(): CsiClient {
     this.#client ??= new CsiClient(this.socketPath);

@@ -4,18 +4,25 @@ import { PARTITION_TYPE } from "../../src/api/names.ts";
 import type { MeshStorVolume, PartitionRecord } from "../../src/api/volume.ts";
 import type { Guest } from "../guest/guest.ts";
 
+/** Reads the first line of a file into R without starting a program: in a guest that is what costs. */
+const READ = `set +e
+r() { R=; { read -r R <"$1"; } 2>/dev/null; }`;
+
 /** Everything of ours in a kernel, one line each; empty when nothing is left. */
 export async function traces(guest: Guest): Promise<string[]> {
-  const script = `set +e
-for s in /sys/kernel/config/nvmet/subsystems/nqn.2025-12.io.meshstor:*; do [ -e "$s" ] && echo "export $(basename $s)"; done
-for p in /sys/kernel/config/nvmet/ports/*; do [ -e "$p/addr_trsvcid" ] && [ "$(cat $p/addr_trsvcid)" = 4420 ] && echo "port $(cat $p/addr_traddr)"; done
-for c in /sys/class/nvme/nvme*; do [ -e "$c/subsysnqn" ] && case "$(cat $c/subsysnqn)" in nqn.2025-12.io.meshstor:*) echo "connection $(cat $c/subsysnqn) $(cat $c/state)";; esac; done
-for d in /sys/block/dm-*; do [ -e "$d/dm/uuid" ] && case "$(cat $d/dm/uuid)" in MESHSTOR-*) echo "dm $(cat $d/dm/name)";; esac; done
-for m in /sys/block/md*; do [ -e "$m/md/array_state" ] && [ "$(cat $m/md/array_state)" != clear ] && echo "array $(basename $m) $(cat $m/md/array_state)"; done
-grep -E ' /dev/(mapper/meshstor-|dm-|md)' /proc/mounts | sed 's/^/mount /' || true
-lsblk -rno NAME,PARTTYPE,PARTUUID | while read n t u; do [ "$(echo $t | tr a-z A-Z)" = ${PARTITION_TYPE} ] && echo "partition $n $u"; done
+  const script = `${READ}
+for s in /sys/kernel/config/nvmet/subsystems/nqn.2025-12.io.meshstor:*; do [ -e "$s" ] && echo "export \${s##*/}"; done
+for p in /sys/kernel/config/nvmet/ports/*; do r $p/addr_trsvcid; [ "$R" = 4420 ] && r $p/addr_traddr && echo "port $R"; done
+for c in /sys/class/nvme/nvme*; do r $c/subsysnqn; case "$R" in nqn.2025-12.io.meshstor:*) n=$R; r $c/state; echo "connection $n $R";; esac; done
+for d in /sys/block/dm-*; do r $d/dm/uuid; case "$R" in MESHSTOR-*) r $d/dm/name; echo "dm $R";; esac; done
+for m in /sys/block/md*; do r $m/md/array_state; [ -n "$R" ] && [ "$R" != clear ] && echo "array \${m##*/} $R"; done
+while read -r device at rest; do case "$at" in /dev/mapper/meshstor-*|/dev/dm-*|/dev/md*) echo "mount $device $at $rest";; esac; done </proc/mounts
+echo --
+lsblk -rno NAME,PARTTYPE,PARTUUID
 true`;
-  return (await guest.sh(script)).split("\n").filter((line) => line !== "");
+  const lines = (await guest.sh(script)).split("\n");
+  const [facts, listed] = [lines.slice(0, lines.indexOf("--")), lines.slice(lines.indexOf("--") + 1).map((line) => line.split(" "))];
+  return [...facts, ...listed.filter(([, type = ""]) => type.toUpperCase() === PARTITION_TYPE).map(([name, , uuid]) => `partition ${name} ${uuid}`)];
 }
 
 /** One mirror as its owner's kernel shows it. */
@@ -31,11 +38,11 @@ export interface ArrayFacts {
 
 /** All MD arrays of a guest. */
 export async function arrays(guest: Guest): Promise<ArrayFacts[]> {
-  const script = `set +e
+  const script = `${READ}
 for m in /sys/block/md*; do
   [ -e "$m/md/array_state" ] || continue
-  echo "A $(basename $m) $(cat $m/md/array_state) $(cat $m/md/raid_disks) $(cat $m/md/degraded) $(cat $m/md/sync_action)"
-  for d in $m/md/dev-*; do b=$(readlink -f $d/block); echo "M $(ls $b/slaves 2>/dev/null | head -1) $(cat $d/slot) $(cat $d/state)"; done
+  a="A \${m##*/}"; for f in array_state raid_disks degraded sync_action; do r $m/md/$f; a="$a $R"; done; echo "$a"
+  for d in $m/md/dev-*; do b=; for s in $d/block/slaves/*; do [ -e "$s" ] && b=\${s##*/}; done; r $d/slot; a=$R; r $d/state; echo "M $b $a $R"; done
 done
 true`;
   const facts: ArrayFacts[] = [];

@@ -15,6 +15,19 @@ export const MOUNT_XFS = {
   accessType: { case: "mount" as const, value: { fsType: "xfs", mountFlags: [] as string[] } },
   accessMode: { mode: AccessMode.SINGLE_NODE_WRITER },
 };
+export const MOUNT_EXT4 = { ...MOUNT_XFS, accessType: { case: "mount" as const, value: { fsType: "ext4", mountFlags: [] as string[] } } };
+/** A raw device; its target path is a file, at which a user opens it. */
+export const RAW = { ...MOUNT_XFS, accessType: { case: "block" as const, value: {} } };
+export type Capability = typeof MOUNT_XFS | typeof RAW;
+
+/** What is started in a guest. */
+export interface ProgramInGuest {
+  readonly path: string;
+  /** Makes the file (on the host) by which it reaches the API server. */
+  readonly kubeconfig: () => Promise<string>;
+  /** Further arguments. */
+  readonly more?: readonly string[];
+}
 
 /** How much slower than a host a guest is taken to be; an emulated processor beside other labs is slower still. */
 const TIME_SCALE = { process: "5", emulated: "20" } as const;
@@ -24,15 +37,17 @@ export class NodeProgram {
   readonly #lab: Lab;
   readonly #kubeconfig: () => Promise<string>;
   readonly #program: string;
+  readonly #more: readonly string[];
   #process: GuestProcess | null = null;
   #client: CsiClient | null = null;
   #socket: string | null = null;
 
-  constructor(lab: Lab, guest: Guest, program: string, kubeconfig: () => Promise<string>) {
+  constructor(lab: Lab, guest: Guest, program: ProgramInGuest) {
     this.#lab = lab;
-    this.#kubeconfig = kubeconfig;
     this.guest = guest;
-    this.#program = program;
+    this.#kubeconfig = program.kubeconfig;
+    this.#program = program.path;
+    this.#more = program.more ?? [];
   }
 
   get name(): string {
@@ -46,8 +61,7 @@ export class NodeProgram {
   /** Starts it; resolves once it answers Probe (or, with a crash moment, once it runs). */
   async start(options: { crashAt?: string } = {}): Promise<void> {
     const kubeconfig = readFileSync(await this.#kubeconfig());
-    await this.guest.sh("mkdir -p /run/meshstor");
-    await this.guest.exec(["sh", "-c", `cat >${KUBECONFIG}`], { stdin: kubeconfig });
+    await this.guest.exec(["sh", "-c", `mkdir -p /run/meshstor; cat >${KUBECONFIG}`], { stdin: kubeconfig });
     const crash = options.crashAt ? ["--crash-at", options.crashAt] : [];
     appendFileSync(this.logPath, `--- start ${crash.join(" ")}\n`);
     this.#process = await this.guest.spawn(
@@ -62,12 +76,21 @@ export class NodeProgram {
         KUBECONFIG,
         "--endpoint",
         `unix://${GUEST_SOCKET}`,
+        ...this.#more,
         ...crash,
       ],
       { logPath: this.logPath, env: { UV_USE_IO_URING: "0", MESHSTOR_TIME_SCALE: TIME_SCALE[this.guest.kind] } },
     );
     if (options.crashAt) return;
     await this.answers();
+  }
+
+  /** A controller in this guest, after {@link start}, for those who want both roles on one machine; resolves once its socket is there. */
+  async startController(socket: string): Promise<GuestProcess> {
+    const argv = ["node", this.#program, "controller", "--kubeconfig", KUBECONFIG, "--endpoint", `unix://${socket}`];
+    const started = await this.guest.spawn(argv, { logPath: join(this.#lab.logDir, `${this.name}.controller.log`), env: { UV_USE_IO_URING: "0" } });
+    await eventually(`the controller on ${this.name} serves`, 60, async () => (await this.guest.exec(["test", "-S", socket], { okCodes: "any" })).code === 0 || "no socket yet");
+    return started;
   }
 
   /** Waits until Probe is answered. */
@@ -124,11 +147,9 @@ export class NodeProgram {
   }
 
   /** NodeStageVolume. @throws CsiError */
-  async stage(volume: string, seconds = 180): Promise<void> {
+  async stage(volume: string, seconds = 180, volumeCapability: Capability = MOUNT_XFS): Promise<void> {
     await this.guest.sh(`mkdir -p ${this.stagingPath(volume)}`);
-    await (
-      await this.csi()
-    ).call(Node, Node.method.nodeStageVolume, { volumeId: volume, stagingTargetPath: this.stagingPath(volume), volumeCapability: MOUNT_XFS }, seconds * 1000);
+    await (await this.csi()).call(Node, Node.method.nodeStageVolume, { volumeId: volume, stagingTargetPath: this.stagingPath(volume), volumeCapability }, seconds * 1000);
   }
 
   /** NodeUnstageVolume. @throws CsiError */
@@ -137,10 +158,10 @@ export class NodeProgram {
   }
 
   /** NodePublishVolume; returns the path inside the guest. @throws CsiError */
-  async publish(volume: string): Promise<string> {
+  async publish(volume: string, volumeCapability: Capability = MOUNT_XFS): Promise<string> {
     const targetPath = this.targetPath(volume);
     await this.guest.sh(`mkdir -p ${targetPath.replace(/\/mount$/, "")}`);
-    await (await this.csi()).call(Node, Node.method.nodePublishVolume, { volumeId: volume, stagingTargetPath: this.stagingPath(volume), targetPath, volumeCapability: MOUNT_XFS });
+    await (await this.csi()).call(Node, Node.method.nodePublishVolume, { volumeId: volume, stagingTargetPath: this.stagingPath(volume), targetPath, volumeCapability });
     return targetPath;
   }
 
@@ -150,9 +171,16 @@ export class NodeProgram {
   }
 
   /** Stage and publish. Returns the path inside the guest. */
-  async mount(volume: string): Promise<string> {
-    await this.stage(volume);
-    return this.publish(volume);
+  async mount(volume: string, capability: Capability = MOUNT_XFS): Promise<string> {
+    await this.stage(volume, 180, capability);
+    return this.publish(volume, capability);
+  }
+
+  /** NodeExpandVolume, for what is published: resolves when it has grown. @throws CsiError */
+  async expand(volume: string, bytes: number, seconds = 180): Promise<number> {
+    const request = { volumeId: volume, volumePath: this.targetPath(volume), stagingTargetPath: this.stagingPath(volume), capacityRange: { requiredBytes: BigInt(bytes) } };
+    const { capacityBytes } = await (await this.csi()).call(Node, Node.method.nodeExpandVolume, request, seconds * 1000);
+    return Number(capacityBytes);
   }
 
   /** Unpublish and unstage. */

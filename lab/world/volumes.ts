@@ -1,6 +1,6 @@
 /** Volumes as the provisioner asks for them. */
 import { Controller } from "../../src/csi/gen/csi_pb.ts";
-import { MOUNT_XFS } from "./node-program.ts";
+import { type Capability, MOUNT_XFS } from "./node-program.ts";
 import { eventually } from "./wait.ts";
 import type { World } from "./world.ts";
 
@@ -11,6 +11,8 @@ export interface VolumeRequest {
   /** Nodes preferred for the first placement. */
   readonly preferred?: readonly string[];
   readonly seconds?: number;
+  /** A filesystem of XFS unless told. */
+  readonly capability?: Capability;
 }
 
 const MiB = 1024 ** 2;
@@ -25,12 +27,21 @@ export async function createVolume(world: World, name: string, request: VolumeRe
       name,
       capacityRange: { requiredBytes: BigInt(request.size ?? 512 * MiB) },
       parameters: { ...request.parameters },
-      volumeCapabilities: [MOUNT_XFS],
+      volumeCapabilities: [request.capability ?? MOUNT_XFS],
       ...(preferred.length > 0 ? { accessibilityRequirements: { requisite: preferred, preferred } } : {}),
     },
     (request.seconds ?? 180) * 1000,
   );
   return answer.volume?.volumeId ?? "";
+}
+
+/** ControllerExpandVolume, then NodeExpandVolume on the node where it is published, as kubelet calls it: resolves when the pod has the room. @throws CsiError */
+export async function expandVolume(world: World, id: string, on: string, bytes: number, seconds = 180): Promise<void> {
+  const wish = { volumeId: id, capacityRange: { requiredBytes: BigInt(bytes) } };
+  const answer = await world.controller.csi().call(Controller, Controller.method.controllerExpandVolume, wish);
+  if (Number(answer.capacityBytes) !== bytes || !answer.nodeExpansionRequired) throw new Error(`the controller said ${answer.capacityBytes}, ${answer.nodeExpansionRequired}`);
+  const there = await world.node(on).expand(id, bytes, seconds);
+  if (there !== bytes) throw new Error(`node ${on} said ${there} bytes`);
 }
 
 /** DeleteVolume, and waits until its object is gone. @throws CsiError */

@@ -8,6 +8,9 @@ import { deviceCrd, volumeCrd } from "../../src/api/crd.ts";
 import { DRIVER_NAME, NAMESPACE } from "../../src/api/names.ts";
 import type { MeshStorVolume } from "../../src/api/volume.ts";
 import type { MeshStorNodeDevice } from "../../src/api/node-device.ts";
+import { createKubeClient, type KubeClient } from "../../src/kube/client.ts";
+import { loadKubeConfig } from "../../src/kube/config.ts";
+import { DEVICES, VOLUMES } from "../../src/kube/resources.ts";
 import { bundleProgram } from "../../tools/bundle.ts";
 import type { NodeSpec } from "../cluster.ts";
 import { Lab } from "../cluster.ts";
@@ -29,6 +32,10 @@ export interface WorldSpec {
   readonly family?: "ipv4" | "ipv6";
   /** Told what is being done, one short line each. */
   readonly say?: (line: string) => void;
+  /** Done once the API server and its Node objects are there, before controller and node programs start. */
+  readonly prepare?: (lab: Lab, plane: ControlPlane) => Promise<void>;
+  /** Further arguments of every node program. */
+  readonly nodeArguments?: readonly string[];
 }
 
 const GiB = 1024 ** 3;
@@ -40,6 +47,7 @@ export class World {
   readonly plane: ControlPlane;
   readonly controller: ControllerProcess;
   readonly #nodes: ReadonlyMap<string, NodeProgram>;
+  #client: Promise<KubeClient> | null = null;
 
   private constructor(lab: Lab, plane: ControlPlane, controller: ControllerProcess, nodes: ReadonlyMap<string, NodeProgram>) {
     this.lab = lab;
@@ -58,7 +66,7 @@ export class World {
   }
 
   /** API server, controller and node programs on a lab whose guests are up. */
-  static async install(lab: Lab, spec: Pick<WorldSpec, "detached" | "family" | "say"> = {}): Promise<World> {
+  static async install(lab: Lab, spec: Omit<WorldSpec, "id" | "nodes" | "kernel" | "logDir"> = {}): Promise<World> {
     const say = spec.say ?? (() => {});
     const detached = spec.detached === true;
     const bundle = bundleProgram();
@@ -76,9 +84,10 @@ export class World {
       const { ipv4, ipv6 } = lab.net.addresses(name);
       await ensureNode(plane, { name, addresses: [spec.family === "ipv6" ? ipv6 : ipv4] });
     }
+    await spec.prepare?.(lab, plane);
     const program = await bundle;
     say("controller and node programs start");
-    const world = World.#assemble(lab, plane, program, detached);
+    const world = World.#assemble(lab, plane, program, { detached, nodeArguments: spec.nodeArguments ?? [] });
     await world.controller.start();
     await Promise.all(lab.names.map((name) => world.node(name).start()));
     await world.registered();
@@ -90,17 +99,17 @@ export class World {
   static async attach(id: string): Promise<World> {
     const lab = Lab.attach(id);
     const plane = await ControlPlane.attach(join(labPaths(lab.id).dir, "control-plane"));
-    return World.#assemble(lab, plane, await bundleProgram(), true);
+    return World.#assemble(lab, plane, await bundleProgram(), { detached: true, nodeArguments: [] });
   }
 
-  static #assemble(lab: Lab, plane: ControlPlane, program: string, detached: boolean): World {
+  static #assemble(lab: Lab, plane: ControlPlane, program: string, spec: { detached: boolean; nodeArguments: readonly string[] }): World {
     mkdirSync(lab.logDir, { recursive: true });
-    const controller = new ControllerProcess(lab, plane, program, detached);
+    const controller = new ControllerProcess(lab, plane, program, spec.detached);
     // Made once: two at a time would make two keys for one certificate.
     let made: Promise<string> | null = null;
     const kubeconfig = () => (made ??= plane.kubeconfigFor("meshstor-node", ["system:masters"]));
     const inGuest = lab.share("meshstor.mjs", program);
-    const nodes = new Map(lab.names.map((name) => [name, new NodeProgram(lab, lab.guest(name), inGuest, kubeconfig)]));
+    const nodes = new Map(lab.names.map((name) => [name, new NodeProgram(lab, lab.guest(name), { path: inGuest, kubeconfig, more: spec.nodeArguments })]));
     return new World(lab, plane, controller, nodes);
   }
 
@@ -121,12 +130,20 @@ export class World {
 
   /** The volume's object, or null. */
   async volume(name: string): Promise<MeshStorVolume | null> {
-    const answer = await this.plane.kubectl(["get", "msvol", name, "-o", "json", "--ignore-not-found"]);
-    return answer.stdout.trim() === "" ? null : (JSON.parse(answer.stdout) as MeshStorVolume);
+    return (await this.#api()).tryGet(VOLUMES, name);
   }
 
   async devices(): Promise<MeshStorNodeDevice[]> {
-    return (JSON.parse(await this.kubectl("get", "msnd", "-o", "json")) as { items: MeshStorNodeDevice[] }).items;
+    return [...(await (await this.#api()).list(DEVICES)).items];
+  }
+
+  /** The API over a connection that is kept, as the administrator: looked at several times a second, kubectl would take a quarter of a core. */
+  #api(): Promise<KubeClient> {
+    return (this.#client ??= (async () => {
+      const { hostname, port } = new URL(this.plane.url());
+      const exposed = await this.lab.net.expose(hostname, Number(port));
+      return createKubeClient({ ...loadKubeConfig({ path: this.plane.kubeconfigPath }), server: `https://127.0.0.1:${exposed.port}` });
+    })());
   }
 
   /** Waits until every drive of every running guest is registered. */

@@ -46,7 +46,7 @@ export class Writer {
     runs += 1;
     const log = join(lab.logDir, `${guest.name}.writer-${process.pid}-${runs}.log`);
     const more = options.clock === true ? ["1000000000", "clock"] : [];
-    const started = await guest.spawn(["node", path, "write", file, String(runs), String(options.intervalMs ?? 20), ...more], { logPath: log, env: { UV_USE_IO_URING: "0" } });
+    const started = await guest.spawn(["node", path, "write", file, String(runs), String(options.intervalMs ?? 50), ...more], { logPath: log, env: { UV_USE_IO_URING: "0" } });
     const writer = new Writer(guest, file, runs, started, log);
     await eventually("the writer's first acknowledgement", 60, async () => writer.acks().length > 0 || "none yet");
     return writer;

@@ -1,10 +1,13 @@
 /** The CSI Node service's calls, as intents for the loop and waits for its results. */
+import { setTimeout as sleep } from "node:timers/promises";
 import type { VolumeSpec } from "../api/volume.ts";
 import { MeshStorError } from "../base/errors.ts";
 import type { HostSnapshot } from "../core/observed.ts";
 import type { Intent } from "../core/plan.ts";
 import { planPublish, planUnpublish } from "../core/plan-publish.ts";
-import type { NodeInfo, NodePort, PublishRequest, StageRequest, StatsRequest, UnpublishRequest, UnstageRequest, VolumeStats } from "../csi/node-port.ts";
+import { isBlock, stagedTarget } from "../core/staged.ts";
+import { misfitOf } from "../csi/capabilities.ts";
+import type { ExpandRequest, NodeInfo, NodePort, PublishRequest, StageRequest, StatsRequest, UnpublishRequest, UnstageRequest, Usage, VolumeStats } from "../csi/node-port.ts";
 import type { PassResult } from "./reconcile.ts";
 import type { StepHook } from "./ports.ts";
 import { finalError } from "./volumes.ts";
@@ -17,9 +20,25 @@ export interface CsiHost {
   pathKind(path: string): Promise<"directory" | "file" | "missing">;
   makeDirectory(path: string): Promise<void>;
   removeDirectory(path: string): Promise<void>;
+  /** Binds the volume device's node on a file, for a raw block volume. */
+  bindDevice(device: string, target: string): Promise<void>;
   mountPublish(source: string, target: string, readOnly: boolean): Promise<void>;
   unmount(target: string): Promise<void>;
-  usage(path: string): Promise<Pick<VolumeStats, "bytes" | "inodes">>;
+  usage(path: string): Promise<{ bytes: Usage; inodes: Usage }>;
+  /** Errors that the ext4 on a device (kernel name) has met since it was last checked. */
+  ext4Errors(device: string): Promise<number>;
+}
+
+/** What a CSI call needs to know of a volume. */
+export interface VolumeFacts {
+  uid: string;
+  spec: VolumeSpec;
+  /** Why it is not as it should be; empty if it is. */
+  degraded: string;
+  /** Bytes that the volume, and the filesystem on it, have grown to as the record says. */
+  grownBytes: number;
+  /** What the record says at the moment. */
+  message: string;
 }
 
 export interface CsiPortDeps {
@@ -29,7 +48,7 @@ export interface CsiPortDeps {
   /** Called around every mount and unmount, as the loop does around its actions. */
   hook: StepHook;
   /** The volume as it is known, read from the API if the cache has none; null if it does not exist. */
-  find(name: string): Promise<{ uid: string; spec: VolumeSpec; degraded: string } | null>;
+  find(name: string): Promise<VolumeFacts | null>;
 }
 
 export function createCsiPort(deps: CsiPortDeps): NodePort {
@@ -39,16 +58,20 @@ export function createCsiPort(deps: CsiPortDeps): NodePort {
     publish: (r) => publish(deps, r),
     unpublish: (r) => unpublish(deps, r),
     stats: (r) => stats(deps, r),
+    expand: (r, signal) => expand(deps, r, signal),
     info: () => deps.info,
   };
 }
 
 async function stage(deps: CsiPortDeps, r: StageRequest, signal: AbortSignal): Promise<void> {
-  await mustFind(deps, r.volumeID);
+  const { spec } = await mustFind(deps, r.volumeID);
+  const misfit = misfitOf(r, { name: r.volumeID, spec }, "volume_capability");
+  if (misfit !== null) throw new MeshStorError("InvalidParameter", misfit);
   await mustBeDirectory(deps, r.stagingPath, "staging_target_path");
   const { host, device } = await locate(deps, r.volumeID);
-  const there = host.mounts.filter((m) => m.target === r.stagingPath).at(-1);
-  if (there && there.device !== device) throw new MeshStorError("TargetInUse", `staging_target_path ${r.stagingPath} is used by another mount (${there.device || there.fsType})`);
+  const target = stagedTarget(spec, r.stagingPath);
+  const there = host.mounts.filter((m) => m.target === r.stagingPath || m.target === target).at(-1);
+  if (there && there.device !== device) throw new MeshStorError("TargetInUse", `staging_target_path ${there.target} is used by another mount (${there.device || there.fsType})`);
   await untilDone(deps, r.volumeID, { kind: "stage", stagingPath: r.stagingPath, mountFlags: r.mountFlags, readOnly: r.readOnly }, signal);
 }
 
@@ -84,17 +107,22 @@ function untilDone(deps: CsiPortDeps, name: string, intent: Intent, signal: Abor
 }
 
 async function publish(deps: CsiPortDeps, r: PublishRequest): Promise<void> {
-  await mustFind(deps, r.volumeID);
-  if ((await deps.host.pathKind(r.targetPath)) === "file") throw new MeshStorError("TargetInUse", `target_path ${r.targetPath} is not a directory`);
+  const { spec } = await mustFind(deps, r.volumeID);
+  const misfit = misfitOf(r, { name: r.volumeID, spec }, "volume_capability");
+  if (misfit !== null) throw new MeshStorError("InvalidParameter", misfit);
+  const wrong = isBlock(spec) ? "directory" : "file";
+  if ((await deps.host.pathKind(r.targetPath)) === wrong) throw new MeshStorError("TargetInUse", `target_path ${r.targetPath} is a ${wrong}`);
   for (;;) {
     const { host, device } = await locate(deps, r.volumeID);
-    const next = planPublish(host.mounts, device, r);
+    const next = planPublish(host.mounts, device, spec, r);
     if (next.refusal) throw new MeshStorError(next.refusal.code, next.refusal.message);
     if (!next.action) return;
-    await deps.host.makeDirectory(r.targetPath);
-    deps.hook("before", next.action.kind);
-    await deps.host.mountPublish(r.stagingPath, r.targetPath, r.readOnly);
-    deps.hook("after", next.action.kind);
+    const { kind } = next.action;
+    if (kind !== "BindDevice") await deps.host.makeDirectory(r.targetPath);
+    deps.hook("before", kind);
+    if (kind === "BindDevice") await deps.host.bindDevice(next.action.device, r.targetPath);
+    else await deps.host.mountPublish(r.stagingPath, r.targetPath, r.readOnly);
+    deps.hook("after", kind);
   }
 }
 
@@ -115,11 +143,39 @@ async function stats(deps: CsiPortDeps, r: StatsRequest): Promise<VolumeStats> {
   const { host, device } = await locate(deps, r.volumeID);
   if (device === null || !host.mounts.some((m) => m.target === r.volumePath && m.device === device))
     throw new MeshStorError("VolumeNotFound", `volume ${r.volumeID} is not mounted at volume_path ${r.volumePath}`);
-  const usage = await deps.host.usage(r.volumePath);
-  return { ...usage, abnormal: volume.degraded !== "", message: volume.degraded || "all copies are in sync" };
+  const errors = volume.spec.fsType === "ext4" && !isBlock(volume.spec) ? await deps.host.ext4Errors(device) : 0;
+  const unwell = volume.degraded || (errors > 0 ? `ext4 has met ${errors} errors since it was last checked: unstage the volume, and run e2fsck on a copy or a backup first` : "");
+  const condition = { abnormal: unwell !== "", message: unwell || "all copies are in sync" };
+  // A raw device has a size, and only its user knows what of it is used.
+  if (isBlock(volume.spec)) return { size: host.volumeDevices.find((d) => d.device === device)!.sizeBytes, ...condition };
+  return { ...(await deps.host.usage(r.volumePath)), ...condition };
 }
 
-async function mustFind(deps: CsiPortDeps, name: string): Promise<{ uid: string; degraded: string }> {
+/** How often the record is looked at while a volume grows. */
+const GROWN_MS = 250;
+
+/** The owner's loop grows the volume whether somebody waits for it or not; this call is woken by nothing and only looks. */
+async function expand(deps: CsiPortDeps, r: ExpandRequest, signal: AbortSignal): Promise<number> {
+  const { host, device } = await locate(deps, r.volumeID);
+  await mustFind(deps, r.volumeID);
+  if (device === null || !host.mounts.some((m) => m.target === r.volumePath && m.device === device))
+    throw new MeshStorError("VolumeNotFound", `volume ${r.volumeID} is not mounted at volume_path ${r.volumePath}`);
+  deps.volumes.wake(r.volumeID);
+  for (;;) {
+    const { spec, grownBytes, message } = await mustFind(deps, r.volumeID);
+    if (r.atLeast > spec.capacityBytes)
+      throw new MeshStorError(
+        "SizeOutOfRange",
+        `capacity_range asks for ${r.atLeast} bytes, and volume ${r.volumeID} shall have ${spec.capacityBytes}: it is expanded by the controller first`,
+      );
+    const there = grownBytes >= spec.capacityBytes ? (await deps.host.snapshot()).volumeDevices.find((d) => d.device === device) : undefined;
+    if (there && there.sizeBytes >= spec.capacityBytes) return spec.capacityBytes;
+    if (signal.aborted) throw new MeshStorError("Waiting", message || `volume ${r.volumeID} grows to ${spec.capacityBytes} bytes`);
+    await sleep(GROWN_MS, undefined, { signal }).catch(() => {});
+  }
+}
+
+async function mustFind(deps: CsiPortDeps, name: string): Promise<VolumeFacts> {
   const volume = await deps.find(name);
   if (!volume) throw new MeshStorError("VolumeNotFound", `volume_id ${name} does not exist`);
   return volume;

@@ -1,6 +1,7 @@
 /** The real host behind the agent's ports: adapters of src/host, and nothing of its own. */
 import type { Drive } from "../core/observed.ts";
 import { applyHostAction } from "../host/apply.ts";
+import { ext4Errors } from "../host/ext4/errors.ts";
 import { driveFingerprint, readDriveTable } from "../host/gpt/table.ts";
 import { initializeDrive } from "../host/gpt/initialize.ts";
 import { makeDirectory, pathKind, removeDirectory } from "../host/mount/paths.ts";
@@ -23,6 +24,8 @@ export function createHost(nodeUID: string): HostPort & Omit<CsiHost, "snapshot"
     pathKind,
     makeDirectory,
     removeDirectory,
+    bindDevice: (device, target) => apply({ kind: "BindDevice", device, target }),
+    ext4Errors,
     mountPublish: (source, target, readOnly) => apply({ kind: "MountPublish", source, target, readOnly }),
     unmount: (target) => apply({ kind: "UnmountPublish", target }),
     usage,

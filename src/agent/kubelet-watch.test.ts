@@ -81,4 +81,9 @@ test("a gap in the looks is no silence; a verdict grows old", async () => {
 
 test("the pod of a published path", () => {
   assert.deepEqual([podOf(PUBLISHED), podOf(STAGING), podOf("/mnt/x")], [POD, null, null]);
+  const devices = "/var/lib/kubelet/plugins/kubernetes.io/csi/volumeDevices";
+  assert.deepEqual(
+    [`publish/pvc-1/${POD}`, `pvc-1/dev/${POD}`, "staging/pvc-1/device"].map((path) => podOf(`${devices}/${path}`)),
+    [POD, POD, null],
+  );
 });

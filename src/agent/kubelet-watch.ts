@@ -4,6 +4,7 @@
  */
 import { asMeshStorError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
+import { STAGED_DEVICE } from "../core/staged.ts";
 import type { VolumeView } from "../core/view.ts";
 import type { KubeClient } from "../kube/client.ts";
 import { LeaseObserver } from "../kube/lease.ts";
@@ -103,10 +104,14 @@ export class KubeletWatch {
 
 /** kubelet's staging directory of a volume (pkg/volume/csi/csi_attacher.go, makeDeviceMountPath). */
 function isStaging(target: string): boolean {
-  return target.endsWith("/globalmount");
+  return target.endsWith("/globalmount") || target.endsWith(`/${STAGED_DEVICE}`);
 }
 
-/** UID of the pod that a path is published to (pkg/kubelet/config, DefaultKubeletPodsDirName); null if it is none of kubelet's. */
+/**
+ * UID of the pod that a path is published to; null if it is none of kubelet's. Mounts (pkg/kubelet/config,
+ * DefaultKubeletPodsDirName); raw devices as published, and as kubelet binds them again (pkg/volume/csi/csi_block.go).
+ */
 export function podOf(target: string): string | null {
-  return /\/pods\/([^/]+)\/volumes\//.exec(target)?.[1] ?? null;
+  const device = /\/volumeDevices\/(?:publish\/[^/]+|[^/]+\/dev)\/([^/]+)$/.exec(target)?.[1];
+  return device ?? /\/pods\/([^/]+)\/volumes\//.exec(target)?.[1] ?? null;
 }

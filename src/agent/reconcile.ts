@@ -176,15 +176,17 @@ export class VolumeReconciler {
     try {
       await this.#deps.host.apply(action, () => {});
     } catch (error) {
+      // Refused for what lies there by now: the next pass decides by the table as it is.
+      if ("drive" in action) await this.#deps.tableChanged(action.drive).catch(() => {});
       throw this.#afterFailure(action, asMeshStorError(error));
     }
     hook("after", action.kind);
     log.info("action done", { volume: this.name, ms: Math.round(clock.nowMs() - started), ...action });
-    if (action.kind === "CreatePartition" || action.kind === "DeletePartition") await this.#deps.tableChanged(action.drive);
+    if (action.kind === "CreatePartition" || action.kind === "DeletePartition" || action.kind === "GrowPartition") await this.#deps.tableChanged(action.drive);
     this.session = afterSuccess(this.session, action, { epoch: 0, nowMs: clock.nowMs(), losses: [] });
   }
 
-  /** Zeroing and wiping take as long as they take; everything else of the volume goes on. */
+  /** Zeroing, wiping, making and growing a filesystem take as long as they take; everything else of the volume goes on. */
   #startJob(action: HostAction & { why: string }): void {
     const key = jobKey(action)!;
     const uuid = "partitionUUID" in action ? action.partitionUUID : "";

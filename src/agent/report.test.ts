@@ -29,7 +29,7 @@ function hostOf(nodes: string[], suspended = false): HostSnapshot {
     ...{ syncSpeedKiB: 0, hasBitmap: true, sizeBytes: 1, holders: [] },
     members: nodes.map((node, slot) => ({ device: `dm-${node}`, partitionUUID: part(node), flags: ["in_sync"], slot })),
   };
-  const device: VolumeDevice = { device: "dm-9", name: "", volumeUID: VOLUME_UID, sizeBytes: 1, below: [], suspended, suspending: false, guarded: null };
+  const device: VolumeDevice = { device: "dm-9", name: "", volumeUID: VOLUME_UID, sizeBytes: 1, below: [], suspended, suspending: false, failed: false, guarded: null };
   const local = { uuid: part("a"), device: "nvme0n1p1" } as HostSnapshot["partitions"][number];
   return { ...emptyHost("a"), partitions: [local], windows, mirrors: [array], volumeDevices: [device] };
 }

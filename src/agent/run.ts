@@ -6,7 +6,9 @@ import { randomUUID } from "node:crypto";
 import { NAMESPACE, nodeLeaseName, VOLUME_TOPOLOGY_KEY } from "../api/names.ts";
 import type { MeshStorNodeDevice } from "../api/node-device.ts";
 import type { MeshStorVolume } from "../api/volume.ts";
+import type { Health } from "../base/health.ts";
 import type { Logger } from "../base/log.ts";
+import { grownBytes } from "../core/growth.ts";
 import type { HostSnapshot } from "../core/observed.ts";
 import type { NodePort } from "../csi/node-port.ts";
 import type { KubeConfig } from "../kube/config.ts";
@@ -17,6 +19,7 @@ import { LeaseRenewer } from "../kube/lease.ts";
 import { DEVICES, VOLUMES } from "../kube/resources.ts";
 import type { CsiHost, CsiPortDeps } from "./csi-port.ts";
 import { createCsiPort } from "./csi-port.ts";
+import { reportHealth } from "./health.ts";
 import { awaitIdentity, readIdentity } from "./identity.ts";
 import { type GuardPort, watchOverGuard } from "./guard-watch.ts";
 import { Inventory } from "./inventory.ts";
@@ -34,6 +37,10 @@ export interface AgentOptions {
   kubeConfig: KubeConfig;
   nodeName: string;
   bootID: string;
+  /** Where `serve` serves. */
+  endpoint: string;
+  /** Told how the program fares. */
+  health: Health;
   log: Logger;
   signal: AbortSignal;
   /** Makes the host's adapter once the node's UID is known (host NQN and host ID derive from it). */
@@ -48,6 +55,7 @@ export interface AgentOptions {
 export async function runAgent(options: AgentOptions): Promise<void> {
   const { log, signal, nodeName } = options;
   const client = createKubeClient(options.kubeConfig);
+  options.health.waits("the node program waits for the API server to answer; what runs goes on running");
   const me = await awaitIdentity(() => readIdentity(client, nodeName, options.bootID), log, signal);
   const host = options.makeHost(me.nodeUID);
   const clock = systemClock();
@@ -96,6 +104,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   losses.start(signal);
   watchOverGuard({ guard: options.guard, onGone: () => (snapshots.drop(), wakeAll()), log, signal });
   const tick = setInterval(() => void inventory.refresh(), TICK_MS);
+  reportHealth({ health: options.health, endpoint: options.endpoint, volumes: informer, lease });
   log.info("node program runs", { node: nodeName, uid: me.nodeUID, boot: me.bootID, address: me.address });
   const find = async (name: string) => facts(informer.get(name) ?? (await client.tryGet(VOLUMES, name)));
   await options.serve(createCsiPort({ volumes, host: { ...host, snapshot: () => snapshots.get(0) }, find, hook: options.hook, info: infoOf(nodeName) }));
@@ -129,5 +138,5 @@ function infoOf(nodeName: string): CsiPortDeps["info"] {
 function facts(volume: MeshStorVolume | null): Awaited<ReturnType<CsiPortDeps["find"]>> {
   if (volume === null) return null;
   const degraded = (volume.status?.degraded ?? 0) > 0 ? (volume.status?.message ?? "degraded") : "";
-  return { uid: volume.metadata.uid ?? "", spec: volume.spec, degraded };
+  return { uid: volume.metadata.uid ?? "", spec: volume.spec, degraded, grownBytes: grownBytes(volume), message: volume.status?.message ?? "" };
 }

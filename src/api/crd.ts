@@ -90,7 +90,7 @@ function volumeSpec(): Schema {
   rule(at(spec, "capacityBytes"), "self % 1048576 == 0", "must be a multiple of 1 MiB (1048576)");
   rule(at(spec, "capacityBytes"), "self >= oldSelf", "a volume cannot shrink");
   rule(at(spec, "sectorSize"), "self in [512, 4096]", "must be 512 or 4096");
-  for (const field of ["drivesPerCopy", "sectorSize", "fsType", "requestedName"]) {
+  for (const field of ["drivesPerCopy", "sectorSize", "volumeMode", "fsType", "requestedName"]) {
     rule(at(spec, field), "self == oldSelf", "cannot be changed on a volume that exists");
   }
   // A rule on a field does not run when the field comes or goes.
@@ -129,6 +129,7 @@ function volumeStatus(): Schema {
     "an owner comes only with a higher epoch (I2)",
   );
   for (const field of Object.values(at(status, "owner").properties!)) if (field.type === "string") field.maxLength = 253;
+  rule(status, "!has(oldSelf.sizeBytes) || (has(self.sizeBytes) && self.sizeBytes >= oldSelf.sizeBytes)", "a volume cannot shrink");
   rule(status, "!has(oldSelf.mirrors) || (has(self.mirrors) && oldSelf.mirrors.all(o, self.mirrors.exists(m, m.index == o.index)))", "a mirror's record is never removed");
   rule(
     status,

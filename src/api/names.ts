@@ -12,6 +12,8 @@ export const TCP_ADDRESS_ANNOTATION = "meshstor.io/nvme-over-tcp-address";
 export const EMPTY_ANNOTATION = "meshstor.io/empty";
 /** Node annotation, a time (RFC 3339): until then nothing that is missing on the node is replaced. */
 export const MAINTENANCE_ANNOTATION = "meshstor.io/maintenance-until";
+/** Condition of a Node: whether it can be rebooted now; written by the controller (core/safe-to-reboot.ts). */
+export const SAFE_TO_REBOOT = "MeshStorSafeToReboot";
 export const TCP_PORT = 4420;
 /** CSI topology key: first placement and capacity only, never node affinity of the PV. */
 export const VOLUME_TOPOLOGY_KEY = "topology.io.meshstor.csi.mesh/node";
@@ -66,6 +68,8 @@ export function hostNQN(nodeUID: string): string {
   return `nqn.2014-08.org.nvmexpress:uuid:${nodeUID}`;
 }
 
+/** Name of the Lease of the controller that leads. */
+export const CONTROLLER_LEASE = "controller";
 /** Name of a node's Lease. */
 export function nodeLeaseName(nodeName: string): string {
   return `node-${nodeName}`;

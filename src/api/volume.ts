@@ -8,13 +8,20 @@ import * as z from "zod";
 export const PHASES = ["New", "Requested", "Syncing", "Synced", "Expanding", "Replacing", "Deleting"] as const;
 export const PARTITION_STATES = ["Requested", "Created", "Syncing", "Synced", "Spare", "Faulty", "Missing", "Replacing", "Deleting"] as const;
 
+/** Filesystems that are offered; the first one where nobody says. */
+export const FS_TYPES = ["xfs", "ext4"] as const;
+export type FsType = (typeof FS_TYPES)[number];
+export const VOLUME_MODES = ["Filesystem", "Block"] as const;
+export type VolumeMode = (typeof VOLUME_MODES)[number];
+
 export const volumeSpecSchema = z.object({
   capacityBytes: z.int().min(536_870_912).max(1_125_899_906_842_624).describe("Size of the volume in bytes, a multiple of 1 MiB, from 512 MiB to 1 PiB; it can grow, not shrink."),
   numberOfCopies: z.int().min(1).max(16).default(2).describe("Number of copies, each on a node of its own (StorageClass: numberOfCopies or replicaCount)."),
   drivesPerCopy: z.int().min(1).max(16).default(1).describe("Number of drives that one copy is striped over (StorageClass: drivesPerCopy or stripeWidth)."),
   memberMissingTimeout: z.int().min(60).max(2_147_483_647).default(900).describe("Seconds that a member may be missing before it is replaced."),
   sectorSize: z.int().min(512).max(4096).optional().describe("Logical sector size of every member in bytes: 512 or 4096; without it any drive will do."),
-  fsType: z.enum(["xfs"]).default("xfs").describe("Filesystem on the volume."),
+  volumeMode: z.enum(VOLUME_MODES).default("Filesystem").describe("What pods see: a mounted filesystem, or the raw device."),
+  fsType: z.enum(FS_TYPES).default("xfs").describe("Filesystem on the volume; means nothing for a raw one."),
   avoidNodes: z.array(z.string()).optional().describe("Nodes that shall not hold a copy; one that does gives it up once enough others are in sync."),
   requestedName: z.string().optional().describe("The name the CSI caller asked for, where it differs from metadata.name."),
 });
@@ -44,6 +51,7 @@ export const partitionSchema = z.object({
     .int()
     .optional()
     .describe("Generation that took this member out of R; present only while the bitmap still tells all that the member misses, else it is rebuilt in full (I5)."),
+  tight: z.boolean().optional().describe("It is too small for what is wanted and there is no room behind it: another takes its place."),
   replaces: z.string().optional().describe("Partition UUID of the member whose place this one was placed to take."),
   unmade: z.boolean().optional().describe("It was never made: nothing of it was ever used, and nothing that is found of it may be."),
   failedJoins: z.int().optional().describe("How often a join of this member began and was lost again since it was last in sync."),
@@ -104,6 +112,7 @@ export const overrideSchema = z.object({
 export const filesystemSchema = z.object({
   uuid: z.string().describe("UUID recorded before mkfs (I6)."),
   formattedAt: z.string().meta({ format: "date-time" }).optional().describe("Time when mkfs was seen complete; never formatted again."),
+  sizeBytes: z.int().optional().describe("Size of the volume that the filesystem has grown to; absent: it never had to."),
 });
 
 export const conditionSchema = z.object({
@@ -134,6 +143,7 @@ export const volumeStatusSchema = z.object({
   overrides: z.array(overrideSchema).optional().describe("Times when a person made the volume go on from a stale copy."),
   lastStop: z.enum(["Clean", "Unclean"]).optional().describe("How the last epoch ended (Z15)."),
   mirrors: z.array(mirrorSchema).optional(),
+  sizeBytes: z.int().optional().describe("Size that the volume is built with; recorded before it grows, and no member that is smaller is used after that. Absent: it never grew."),
   filesystem: filesystemSchema.optional(),
   partitions: z.array(partitionSchema).optional(),
   leavingNodes: z.array(z.string()).optional().describe("Nodes that shall hold no copy: spec.avoidNodes, and nodes that are being emptied; written by the controller."),
@@ -151,7 +161,9 @@ export interface VolumeSpec {
   memberMissingTimeout: number;
   /** Logical sector size in bytes of every member: 512 or 4096. */
   sectorSize?: number;
-  fsType: "xfs";
+  /** Absent: Filesystem. */
+  volumeMode?: VolumeMode;
+  fsType: FsType;
   avoidNodes?: string[];
   requestedName?: string;
 }
@@ -175,6 +187,7 @@ export interface PartitionRecord {
   detachedAttach?: number;
   detached?: boolean;
   outSince?: number;
+  tight?: boolean;
   replaces?: string;
   unmade?: boolean;
   failedJoins?: number;
@@ -225,6 +238,7 @@ export interface OverrideRecord {
 export interface FilesystemRecord {
   uuid: string;
   formattedAt?: string;
+  sizeBytes?: number;
 }
 export interface Condition {
   type: string;
@@ -253,6 +267,7 @@ export interface VolumeStatus {
   overrides?: OverrideRecord[];
   lastStop?: "Clean" | "Unclean";
   mirrors?: MirrorRecord[];
+  sizeBytes?: number;
   filesystem?: FilesystemRecord;
   partitions?: PartitionRecord[];
   leavingNodes?: string[];
@@ -272,6 +287,8 @@ export interface ObjectMeta {
   labels?: Record<string, string>;
   annotations?: Record<string, string>;
   generation?: number;
+  /** Who wrote which fields last (server-side bookkeeping). */
+  managedFields?: { manager?: string; time?: string; subresource?: string; fieldsV1?: unknown }[];
 }
 export interface MeshStorVolume {
   apiVersion: string;

@@ -92,7 +92,7 @@ test("the page's commands, as they stand there", async (t) => {
   await makeVolume(kube, "my-volume", ["n1", "n2"]);
   const page = readFileSync(join(ROOT, "docs/how-to/operate.md"), "utf8");
   const lines = [...page.matchAll(/^```sh\n([\s\S]*?)^```/gm)].flatMap((block) => block[1]!.split("\n")).filter((line) => line !== "");
-  assert.deepEqual([lines[0], lines.length], ["kubectl meshstor list", 15]);
+  assert.deepEqual([lines[0], lines.length], ["kubectl meshstor list", 17]);
   for (const line of lines) {
     if (line.includes(" override ")) await loseGoodCopy("my-volume");
     const { code, out, err } = await run("bash", ["-c", line]);

@@ -5,6 +5,7 @@ import { duration, mirrors, replicas } from "./arguments.ts";
 import type { Context, Output } from "./context.ts";
 import { moveCommand } from "./move.ts";
 import { emptyCommand, maintenanceCommand } from "./node-wishes.ts";
+import { nodesCommand } from "./nodes.ts";
 import { overrideCommand } from "./override.ts";
 import { scaleCommand } from "./scale.ts";
 import { explainCommand, listCommand } from "./show.ts";
@@ -47,6 +48,11 @@ function addShow(program: Command, context: () => Context): void {
     .description("all volumes, each with its sentence")
     .addOption(OUTPUT())
     .action(({ output }: { output: Output }) => listCommand(context(), output));
+  program
+    .command("nodes")
+    .description("all nodes that run our program: drives, copies, volumes in use there, and whether each can be rebooted now, or why not")
+    .addOption(OUTPUT())
+    .action(({ output }: { output: Output }) => nodesCommand(context(), output));
 }
 
 function addWishes(program: Command, context: () => Context): void {

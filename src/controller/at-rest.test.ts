@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { mirror, NOW, ownerOf, partition, volume } from "../core/testing/builders.ts";
-import { toldAtRest } from "./at-rest.ts";
+import { toldAtRest, toldOfOwner } from "./at-rest.ts";
 
 const clock = { nowMs: () => 0, wallMs: () => Date.parse(NOW) };
 
@@ -31,4 +31,30 @@ test("at rest: summary, sentence and conditions in one status, written once; an 
   });
   assert.equal(toldAtRest(volume(told), { ...clock, wallMs: () => Date.parse(NOW) + 60_000 }), null);
   assert.equal(toldAtRest(volume({ ...left, owner: ownerOf("a") }), clock), null);
+});
+
+test("a silent owner: said once, in sentence and condition, and taken back once it is heard of", () => {
+  const status = { epoch: 1, owner: ownerOf("a"), mirrors: [mirror(["a", "b"])], partitions: [partition("a"), partition("b")], mdState: "active", copies: 2, message: "" };
+  const told = toldOfOwner(volume(status), clock, true);
+  const message =
+    "node a has the volume in use and has not been heard of for 40 s: what is shown is its last word; another node takes the volume over when a pod there asks for it";
+  assert.deepEqual(told, {
+    ...status,
+    message,
+    conditions: [
+      { type: "Ready", status: "Unknown", reason: "OwnerSilent", message, lastTransitionTime: NOW },
+      { type: "Redundant", status: "True", reason: "InSync", message, lastTransitionTime: NOW },
+    ],
+  });
+  assert.equal(toldOfOwner(volume(told), clock, true), null, "it stands already");
+  const healthy = "all 2 copies are in sync; nothing is waited for";
+  assert.deepEqual(toldOfOwner(volume(told), clock, false), {
+    ...status,
+    conditions: [
+      { type: "Ready", status: "True", reason: "InUse", message: healthy, lastTransitionTime: NOW },
+      { type: "Redundant", status: "True", reason: "InSync", message: healthy, lastTransitionTime: NOW },
+    ],
+  });
+  assert.equal(toldOfOwner(volume(status), clock, false), null, "an owner that is heard of speaks for itself");
+  assert.equal(toldOfOwner(volume({ mirrors: [mirror(["a"])] }), clock, true), null, "at rest");
 });

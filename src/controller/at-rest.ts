@@ -1,11 +1,11 @@
-/** What people read of a volume that no node has assembled: written by the controller, the owner writes all else. Nothing here does I/O. */
+/** What people read of a volume that no node has assembled, or whose owner is silent: written by the controller, the owner writes all else. Nothing here does I/O. */
 import { isDeepStrictEqual } from "node:util";
 import type { MeshStorVolume, VolumeStatus } from "../api/volume.ts";
 import { withConditions } from "../core/conditions.ts";
 import { sentenceAtRest } from "../core/sentence.ts";
 import { summariseAtRest, withSummary } from "../core/summary.ts";
 import { isoNow } from "./deps.ts";
-import type { HeartbeatClock } from "./heartbeats.ts";
+import { FRESH_MS, type HeartbeatClock } from "./heartbeats.ts";
 import { progressOf } from "./provisioning.ts";
 
 /** The status with its summary brought up to date; null if it stands already, or if an owner speaks for the volume. */
@@ -23,6 +23,21 @@ export function toldAtRest(volume: MeshStorVolume, clock: HeartbeatClock): Volum
   const message = summarised.message || sentenceAtRest({ ...volume, status: summarised });
   const next = withConditions(volume, { ...summarised, message }, isoNow(clock));
   return isDeepStrictEqual(next, status) ? null : next;
+}
+
+/**
+ * What stands of a volume whose owner is silent is that owner's last word: said, once. When its node is heard of again the
+ * sentence goes, and the owner, if it still is one, says the rest. Null if nothing changes.
+ */
+export function toldOfOwner(volume: MeshStorVolume, clock: HeartbeatClock, silent: boolean): VolumeStatus | null {
+  const status = volume.status ?? {};
+  const said = status.conditions?.some(({ type, reason }) => type === "Ready" && reason === "OwnerSilent") ?? false;
+  if (!status.owner || volume.metadata.deletionTimestamp || silent === said) return null;
+  return withConditions(volume, { ...status, message: silent ? silence(status.owner.nodeName) : "" }, isoNow(clock), silent ? "OwnerSilent" : "Flows");
+}
+
+function silence(node: string): string {
+  return `node ${node} has the volume in use and has not been heard of for ${FRESH_MS / 1000} s: what is shown is its last word; another node takes the volume over when a pod there asks for it`;
 }
 
 /** `status` as the volume's, summarised. */

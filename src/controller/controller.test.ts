@@ -25,6 +25,7 @@ function request(name: string, change: Partial<Omit<CreateRequest, "parameters">
   return {
     requestedName: name,
     volumeID: name,
+    volumeMode: "Filesystem",
     fsType: "xfs",
     capacityBytes,
     atLeast: capacityBytes,
@@ -394,4 +395,45 @@ story("before everything is read, calls are told to come back", three, async (cl
   cluster.kube.before = () => {};
   await synced;
   assert.equal(await codeOf(port.create(request("v1"), soon())), "ok");
+});
+
+story("ModifyVolume writes the spec, once; a volume that is gone is not found", three, async (cluster) => {
+  const { port } = await cluster.controller();
+  await port.create(request("v"), soon());
+  const change = { numberOfCopies: 3, memberMissingTimeout: 60 };
+  await port.modify({ volumeID: "v", change }, soon());
+  await port.modify({ volumeID: "v", change }, soon());
+  const { numberOfCopies, memberMissingTimeout } = cluster.volume("v")!.spec;
+  assert.deepEqual([numberOfCopies, memberMissingTimeout, await codeOf(port.modify({ volumeID: "w", change }, soon()))], [3, 60, "VolumeNotFound"]);
+});
+
+story(
+  "a hundred volumes at once, half of them deleted meanwhile: the others are made, and nothing of the deleted ones is left",
+  () => new FakeCluster({ a: drives("a", 2, 200 * GiB), b: drives("b", 2, 200 * GiB), c: drives("c", 2, 200 * GiB) }),
+  async (cluster) => {
+    const { port } = await cluster.controller();
+    const before = ["a", "b", "c"].flatMap((n) => [cluster.free(n, `${n}1`), cluster.free(n, `${n}2`)]).reduce((sum, free) => sum + free, 0);
+    const names = Array.from({ length: 100 }, (_, i) => `v${i}`);
+    const made = names.map((name) => codeOf(port.create(request(name), AbortSignal.timeout(120_000))));
+    // Every second one is given up while it is made, or just after; its creation may end either way.
+    const removed = names.map(async (name, i) => {
+      if (i % 2 === 0) return "kept";
+      await eventually(`${name} is there`, () => cluster.volume(name) !== undefined);
+      return codeOf(port.remove(name, soon()));
+    });
+    const ends = await Promise.all(made);
+    assert.deepEqual([ends.filter((_, i) => i % 2 === 0), [...new Set(await Promise.all(removed))].sort()], [Array.from({ length: 50 }, () => "ok"), ["kept", "ok"]]);
+    for (const [i, name] of names.entries()) if (i % 2 === 1) await gone(cluster, name);
+    const taken = names.flatMap((name) => cluster.volume(name)?.status?.partitions ?? []).map((p) => p.state);
+    const after = ["a", "b", "c"].flatMap((n) => [cluster.free(n, `${n}1`), cluster.free(n, `${n}2`)]).reduce((sum, free) => sum + free, 0);
+    assert.deepEqual([taken, before - after], [Array.from({ length: 100 }, () => "Created"), 100 * (GiB + PARTITION_OVERHEAD)]);
+  },
+);
+
+story("a volume shall grow: written once, refused where there is no room at all, and the size only goes up", three, async (cluster) => {
+  const { port } = await cluster.controller();
+  await port.create(request("v"), soon());
+  const expand = (capacityBytes: number, atMost: number | null = null) => port.expand({ volumeID: "v", capacityBytes, atLeast: capacityBytes, atMost }, soon());
+  assert.deepEqual([await expand(2 * GiB), await expand(2 * GiB), await expand(GiB), cluster.volume("v")!.spec.capacityBytes], [2 * GiB, 2 * GiB, 2 * GiB, 2 * GiB]);
+  assert.deepEqual([await codeOf(expand(20 * GiB)), await codeOf(expand(GiB, GiB)), cluster.volume("v")!.spec.capacityBytes], ["NoCapacity", "SizeOutOfRange", 2 * GiB]);
 });

@@ -15,9 +15,12 @@ import { candidateDrives, candidateNodes, reservationsOf } from "./cluster.ts";
 import { createVolume } from "./create-volume.ts";
 import { deleteVolume } from "./delete-volume.ts";
 import type { ControllerDeps } from "./deps.ts";
+import { expandVolume } from "./expand-volume.ts";
+import { SafeToReboot } from "./safe-to-reboot.ts";
 import { Teller } from "./teller.ts";
 import { type HeartbeatClock, Heartbeats } from "./heartbeats.ts";
 import { Loop } from "./loop.ts";
+import { modifyVolume } from "./modify-volume.ts";
 import { Placer } from "./placer.ts";
 import { VolumeReconciler } from "./reconcile.ts";
 import { Unwell } from "./unwell.ts";
@@ -43,6 +46,7 @@ export interface Controller {
   /** Resolves then. */
   readonly synced: Promise<void>;
   start(): void;
+  /** Also of one that was never started. */
   stop(): Promise<void>;
 }
 
@@ -82,12 +86,14 @@ export function createController(options: ControllerOptions): Controller {
     if (ready) loop.wake(name);
   };
   const unwell = new Unwell({ volumes: () => volumes.list(), nodes: () => nodes.list(), wake: (name) => loop.wake(name) });
+  const safeToReboot = new SafeToReboot({ client, log, clock, cache, nodes: () => nodes.list() });
   const informers = [volumes, devices, nodes, leases];
   let ready = false;
   const synced = Promise.all(informers.map((informer) => informer.synced)).then(() => {
     ready = true;
     loop.start();
     unwell.start();
+    safeToReboot.start();
     log.info("controller has read the API", { volumes: volumes.list().length, drives: devices.list().length });
   });
   synced.catch(() => {});
@@ -98,7 +104,7 @@ export function createController(options: ControllerOptions): Controller {
     start: () => informers.forEach((informer) => informer.start()),
     stop: async () => {
       unwell.stop();
-      await Promise.all([loop.stop(), ...informers.map((informer) => informer.stop())]);
+      await Promise.all([loop.stop(), safeToReboot.stop(), ...informers.map((informer) => informer.stop())]);
     },
   };
 }
@@ -106,23 +112,22 @@ export function createController(options: ControllerOptions): Controller {
 /** The CSI calls; none is served before everything has been read. */
 function createPort(deps: ControllerDeps, placer: Placer, ready: () => boolean): ControllerPort {
   const call = async <T>(what: string, signal: AbortSignal, work: () => T | Promise<T>): Promise<T> => {
-    if (!ready()) throw new MeshStorError("ApiUnavailable", `${what}: the controller has not read the API yet`);
+    if (!ready()) throw new MeshStorError("ApiUnavailable", `${what}: this controller does not lead, or has not read the API yet`);
     return withApi(what, signal, async () => work());
   };
   const { client, cache } = deps;
+  const cluster = () => ({ nodes: cache.nodes(), drives: candidateDrives(cache.devices()), reservations: reservationsOf(cache.volumes()) });
   return {
     create: (request, signal) => call(`creating volume ${request.volumeID}`, signal, async () => summaryOf(await createVolume(deps, placer, request, signal))),
     remove: (name, signal) => call(`deleting volume ${name}`, signal, () => deleteVolume(deps, name, signal)),
+    expand: (request, signal) => call(`expanding volume ${request.volumeID}`, signal, () => expandVolume(deps, cluster, request, signal)),
+    modify: (request, signal) => call(`modifying volume ${request.volumeID}`, signal, () => modifyVolume(deps, request, signal)),
     find: (name, signal) =>
       call(`reading volume ${name}`, signal, async () => {
         const volume = await client.tryGet(VOLUMES, name, { signal });
         return volume && volume.metadata.deletionTimestamp === undefined ? summaryOf(volume) : null;
       }),
     list: (signal) => call("listing volumes", signal, () => listed(cache.volumes())),
-    capacity: ({ parameters, within }, signal) =>
-      call("reading capacity", signal, () => {
-        const cluster = { nodes: cache.nodes(), drives: candidateDrives(cache.devices()), reservations: reservationsOf(cache.volumes()) };
-        return capacityOf(cluster, wishOf(parameters), within);
-      }),
+    capacity: ({ parameters, within }, signal) => call("reading capacity", signal, () => capacityOf(cluster(), wishOf(parameters), within)),
   };
 }

@@ -4,6 +4,7 @@
  */
 import type { MeshStorVolume } from "../api/volume.ts";
 import { asMeshStorError, MeshStorError } from "../base/errors.ts";
+import { misfitOf } from "../csi/capabilities.ts";
 import { differenceOf } from "../csi/controller.ts";
 import type { CreateRequest } from "../csi/controller-port.ts";
 import { KubeError } from "../kube/client.ts";
@@ -39,7 +40,7 @@ function checkSame({ metadata, spec }: MeshStorVolume, request: CreateRequest): 
   if (name !== request.requestedName) throw refuse(`was made for the name ${JSON.stringify(name)}, not ${JSON.stringify(request.requestedName)}`);
   const { capacityBytes } = spec;
   if (capacityBytes < request.atLeast || capacityBytes > request.atMost) throw refuse(`capacity_range asks for ${request.capacityBytes} bytes and it has ${capacityBytes}`);
-  const difference = differenceOf(request.parameters, spec);
+  const difference = differenceOf(request.parameters, spec) ?? misfitOf(request, { name: metadata.name, spec }, "volume_capabilities");
   if (difference !== null) throw refuse(difference);
 }
 

@@ -22,7 +22,7 @@ interface Stored {
   metadata: ObjectMeta;
   status?: unknown;
 }
-type Verb = "get" | "list" | "create" | "replace" | "replaceStatus" | "mergePatch" | "remove";
+type Verb = "get" | "list" | "create" | "replace" | "replaceStatus" | "mergePatch" | "patchStatus" | "remove";
 /** Kinds whose status is not a subresource of its own here. */
 const WHOLE: ReadonlySet<string> = new Set([NODES.plural, LEASES.plural]);
 
@@ -77,6 +77,14 @@ export class FakeKube implements KubeClient {
     const next = merge(old, patch) as Stored;
     if (!options.subresource && !WHOLE.has(type.plural)) next.status = old.status;
     return this.#settle(type, old, next) as T;
+  }
+  async patchStatus<T>(type: ResourceType<T>, name: string, status: { conditions?: { type: string }[] }): Promise<T> {
+    await this.#begin("patchStatus", type, name);
+    const old = this.#stored(type, name);
+    const { conditions = [] } = (old.status ?? {}) as typeof status;
+    const { conditions: given = [], ...rest } = status;
+    const merged = [...conditions.map((c) => ({ ...c, ...given.find((g) => g.type === c.type) })), ...given.filter((g) => !conditions.some((c) => c.type === g.type))];
+    return this.#settle(type, old, { ...old, status: { ...(old.status as object), ...rest, conditions: merged } }) as T;
   }
   async remove(type: ResourceType<unknown>, name: string, options: RemoveOptions = {}): Promise<void> {
     await this.#begin("remove", type, name);

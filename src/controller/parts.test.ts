@@ -23,7 +23,18 @@ const partition = (state: PartitionRecord["state"], change: Partial<PartitionRec
   ...change,
 });
 const parameters = { numberOfCopies: 2, drivesPerCopy: 1, memberMissingTimeout: 900 };
-const wish = { requestedName: "v", volumeID: "v", fsType: "xfs" as const, capacityBytes: GiB, atLeast: GiB, atMost: GiB, preferredNodes: [], favouredNodes: [], parameters };
+const wish = {
+  requestedName: "v",
+  volumeID: "v",
+  volumeMode: "Filesystem" as const,
+  fsType: "xfs" as const,
+  capacityBytes: GiB,
+  atLeast: GiB,
+  atMost: GiB,
+  preferredNodes: [],
+  favouredNodes: [],
+  parameters,
+};
 const volumeWith = (...partitions: PartitionRecord[]) => ({ ...newVolume(wish, 512), status: { partitions } });
 
 test("a heartbeat is judged by when we saw it change, whatever the node's clock says", () => {

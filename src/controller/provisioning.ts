@@ -1,6 +1,6 @@
 /** A volume from its request to its first use, as a pure function of the record. */
 import { API_GROUP, API_VERSION, FINALIZER } from "../api/names.ts";
-import type { MeshStorVolume, PartitionRecord, VolumeStatus } from "../api/volume.ts";
+import { FS_TYPES, type MeshStorVolume, type PartitionRecord, type VolumeStatus } from "../api/volume.ts";
 import type { PlacedCopy } from "../core/placement/types.ts";
 import type { CreateRequest } from "../csi/controller-port.ts";
 
@@ -13,7 +13,7 @@ export const PROVISIONING = `${API_GROUP}/provisioning`;
 /** The object for a request; its sector size is fixed by the placement, so that later copies match. */
 export function newVolume(request: CreateRequest, sectorSize?: number): MeshStorVolume {
   const { numberOfCopies, drivesPerCopy, memberMissingTimeout } = request.parameters;
-  const { volumeID, requestedName, capacityBytes, fsType } = request;
+  const { volumeID, requestedName, capacityBytes, volumeMode, fsType } = request;
   return {
     apiVersion: `${API_GROUP}/${API_VERSION}`,
     kind: "MeshStorVolume",
@@ -23,7 +23,8 @@ export function newVolume(request: CreateRequest, sectorSize?: number): MeshStor
       numberOfCopies,
       drivesPerCopy,
       memberMissingTimeout,
-      fsType,
+      ...(volumeMode === "Block" && { volumeMode }),
+      fsType: fsType ?? FS_TYPES[0],
       ...(sectorSize !== undefined && { sectorSize }),
       ...(requestedName !== volumeID && { requestedName }),
     },

@@ -4,11 +4,11 @@
  * what nobody was ever told of, heals what is in use (healer.ts), and keeps the summary of volumes at rest. One step a pass.
  */
 import { FINALIZER } from "../api/names.ts";
-import type { MeshStorVolume } from "../api/volume.ts";
+import type { MeshStorVolume, VolumeStatus } from "../api/volume.ts";
 import { asMeshStorError } from "../base/errors.ts";
 import { VOLUMES } from "../kube/resources.ts";
 import { updateStatus } from "../kube/update.ts";
-import { toldAtRest } from "./at-rest.ts";
+import { toldAtRest, toldOfOwner } from "./at-rest.ts";
 import { orGiveUp, removeHalfMade } from "./create-volume.ts";
 import { type ControllerDeps, misplacedIn } from "./deps.ts";
 import { Healer } from "./healer.ts";
@@ -87,7 +87,15 @@ export class VolumeReconciler {
 
   async #summarise(name: string, signal: AbortSignal): Promise<void> {
     const shown = this.#deps.cache.volume(name);
-    if (!shown || toldAtRest(shown, this.#deps.clock) === null) return;
-    await updateStatus(this.#deps.client, name, (v) => (v.metadata.uid === shown.metadata.uid ? toldAtRest(v, this.#deps.clock) : null), { signal });
+    if (!shown || this.#told(shown) === null) return;
+    await updateStatus(this.#deps.client, name, (v) => (v.metadata.uid === shown.metadata.uid ? this.#told(v) : null), { signal });
+  }
+
+  #told(volume: MeshStorVolume): VolumeStatus | null {
+    const { cache, clock } = this.#deps;
+    const owner = volume.status?.owner?.nodeName;
+    if (owner === undefined) return toldAtRest(volume, clock);
+    // While nothing is heard of the API, no silence says anything.
+    return cache.isStale() ? null : toldOfOwner(volume, clock, !cache.nodes().some((node) => node.name === owner && node.ready));
   }
 }

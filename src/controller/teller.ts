@@ -1,6 +1,6 @@
 /** Says, as events, what only a controller changes in a record; seen in its own watch, so each change once. */
 import type { MeshStorVolume } from "../api/volume.ts";
-import { placementTellings } from "../core/tellings.ts";
+import { placementTellings, wishTellings } from "../core/tellings.ts";
 import { type EventRecorder, referenceTo } from "../kube/events.ts";
 
 export class Teller {
@@ -17,6 +17,7 @@ export class Teller {
     if (volume === null) return void this.#seen.delete(name);
     this.#seen.set(name, volume);
     if (before === undefined || before.metadata.uid !== volume.metadata.uid) return;
+    for (const telling of wishTellings(before.spec, volume)) this.#events.tell({ regarding: referenceTo(volume), ...telling });
     for (const telling of placementTellings(before.status ?? {}, volume)) this.#events.tell({ regarding: referenceTo(volume), ...telling });
   }
 }

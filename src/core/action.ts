@@ -6,7 +6,7 @@
  * the host. The list of kinds (ACTION_KINDS) is what the kill tests run through.
  */
 
-import type { Verdict } from "../api/volume.ts";
+import type { FsType, Verdict } from "../api/volume.ts";
 
 export interface MemberRef {
   partitionUUID: string;
@@ -39,6 +39,10 @@ export type HostAction =
   /** Zeroes the partition's data before its space is free again (I7, I9). */
   | { kind: "WipePartition"; partitionUUID: string; device: string }
   | { kind: "DeletePartition"; partitionUUID: string; drive: string; number: number; device: string }
+  /** Makes a partition bigger in place, in the table and in the kernel; refuses on any overlap (I9). It may be in use. */
+  | { kind: "GrowPartition"; partitionUUID: string; drive: string; toBytes: number }
+  /** Zeroes what a partition has grown by, which nobody uses yet; reads back samples (I7). */
+  | { kind: "ZeroExtension"; partitionUUID: string; device: string; fromBytes: number; toBytes: number }
   /** Withdraws an export: allowed host, ports, proof that no controller is left, disable (drains), remove (I2, Z11). */
   | { kind: "CutExport"; nqn: string }
   | { kind: "CreateExport"; nqn: string; partitionUUID: string; device: string; hostNQN: string; address: string; port: number }
@@ -46,6 +50,8 @@ export type HostAction =
   | { kind: "Disconnect"; controller: string; nqn: string }
   | { kind: "OpenWindow"; partitionUUID: string; epoch: number; below: string; sizeBytes: number }
   | { kind: "CloseWindow"; partitionUUID: string }
+  /** Lets a window in use show more of what is below it; a remote namespace is asked for its size anew first (`controller`; null: local). */
+  | { kind: "GrowWindow"; partitionUUID: string; epoch: number; below: string; controller: string | null; sizeBytes: number }
   /**
    * Writes the label {volume UID, epoch, generation} on every listed device (a partition or namespace,
    * not a window), and reads it back (I2, Z20). Refuses a label of another volume or member (ForeignContent)
@@ -81,10 +87,14 @@ export type HostAction =
   /** Adds a member to be rebuilt in full, in a vacant slot or (grow) in an added one (E21). */
   | { kind: "AddMember"; device: string; partitionUUID: string; window: string; growTo: number | null; local: boolean }
   | { kind: "ShrinkMirror"; device: string; slots: number }
+  /** Lets a mirror whose members are all in sync use more of them; what is added is equal on all (zeroes), so nothing is copied. */
+  | { kind: "GrowMirror"; device: string; sizeBytes: number }
   | { kind: "SetWriteMostly"; device: string; window: string; writeMostly: boolean }
   /** Stops an array; `clean`: every member of R was in sync and live when it was decided (Z15). */
   | { kind: "StopMirror"; device: string; clean: boolean }
   | { kind: "CreateVolumeDevice"; volumeName: string; volumeUID: string; mirrors: string[]; sizeBytes: number }
+  /** Gives the device a longer table. That comes with a resume, so it is refused as one (`notAfterMs`), and while the device is suspended (I10). */
+  | { kind: "GrowVolumeDevice"; name: string; mirrors: string[]; sizeBytes: number; notAfterMs: number | null }
   | { kind: "RemoveVolumeDevice"; name: string }
   /**
    * Arms the volume device's guard (I10, Z16): a process that outlives this program and suspends the device once one of
@@ -98,11 +108,20 @@ export type HostAction =
   | { kind: "ResumeVolume"; name: string; notAfterMs: number | null }
   /** Kills every process that uses the volume, and proves it: gone, or SIGKILL pending on every thread (I4, Z15). Kernel users are refused. */
   | { kind: "KillUsers"; name: string; targets: string[] }
-  /** XFS: from here on nothing that is held can be reported as success (I4, E13). */
-  | { kind: "ShutdownFilesystem"; target: string }
+  /** From here on the filesystem answers with errors; with XFS nothing that is held can be reported as success any more (I4, E13). */
+  | { kind: "ShutdownFilesystem"; target: string; fsType: FsType }
+  /**
+   * Gives a suspended volume device a table under which every request fails, and lets it go on with that: whoever has it
+   * open, or opens it by a node that is left, reaches nothing any more (I4). Waits for the requests under way.
+   */
+  | { kind: "FailVolume"; name: string }
   /** mkfs for exactly this UUID on a device proven blank, or again for the same UUID (I6). */
-  | { kind: "MakeFilesystem"; device: string; fsType: "xfs"; uuid: string; sectorSize: number; stripes: number }
-  | { kind: "MountStage"; device: string; target: string; fsType: "xfs"; options: string[]; readOnly: boolean }
+  | { kind: "MakeFilesystem"; device: string; fsType: FsType; uuid: string; sectorSize: number; stripes: number }
+  | { kind: "MountStage"; device: string; target: string; fsType: FsType; options: string[]; readOnly: boolean }
+  /** Grows a mounted filesystem to its device; one that has grown is success. */
+  | { kind: "GrowFilesystem"; device: string; target: string; fsType: FsType; sizeBytes: number }
+  /** Binds the volume device's node on a file: how a raw block volume is staged, and published. */
+  | { kind: "BindDevice"; device: string; target: string }
   | { kind: "UnmountStage"; target: string }
   | { kind: "MountPublish"; source: string; target: string; readOnly: boolean }
   | { kind: "UnmountPublish"; target: string };
@@ -142,6 +161,13 @@ export type RecordAction =
   | { kind: "RecordRetire"; members: LeavingRef[] }
   /** The retired member has left the array and its connection: Deleting and detached, it may be wiped (I9). */
   | { kind: "RecordRetired"; partitionUUID: string }
+  /** What a partition has grown by reads as zeroes: it counts from now on (I7). */
+  | { kind: "RecordPartitionGrown"; partitionUUID: string; sizeBytes: number }
+  /** It cannot grow where it is: the controller places a bigger one in its stead. */
+  | { kind: "RecordTight"; partitionUUID: string }
+  /** The volume is bigger from here on; before anything is built by it. */
+  | { kind: "RecordSize"; capacityBytes: number }
+  | { kind: "RecordFilesystemGrown"; sizeBytes: number }
   /** Fixes the filesystem's UUID before mkfs (I6). */
   | { kind: "RecordFilesystem" }
   | { kind: "RecordFormatted" }
@@ -158,12 +184,15 @@ export const ALL_HOST_KINDS = [
   "ZeroPartition",
   "WipePartition",
   "DeletePartition",
+  "GrowPartition",
+  "ZeroExtension",
   "CutExport",
   "CreateExport",
   "Connect",
   "Disconnect",
   "OpenWindow",
   "CloseWindow",
+  "GrowWindow",
   "StampLabel",
   "CreateMirror",
   "AssembleMirror",
@@ -172,17 +201,22 @@ export const ALL_HOST_KINDS = [
   "ReAddMember",
   "AddMember",
   "ShrinkMirror",
+  "GrowMirror",
   "SetWriteMostly",
   "StopMirror",
   "CreateVolumeDevice",
+  "GrowVolumeDevice",
   "RemoveVolumeDevice",
   "GuardVolume",
   "SuspendVolume",
   "ResumeVolume",
   "KillUsers",
   "ShutdownFilesystem",
+  "FailVolume",
   "MakeFilesystem",
+  "GrowFilesystem",
   "MountStage",
+  "BindDevice",
   "UnmountStage",
   "MountPublish",
   "UnmountPublish",
@@ -204,6 +238,10 @@ export const ALL_RECORD_KINDS = [
   "RecordRequestLocal",
   "RecordRetire",
   "RecordRetired",
+  "RecordPartitionGrown",
+  "RecordTight",
+  "RecordSize",
+  "RecordFilesystemGrown",
   "RecordFilesystem",
   "RecordFormatted",
   "RecordRelease",

@@ -91,7 +91,7 @@ test("held: a mirror of which no member of R answers; suspended: by the device i
     flowOf(viewVolume(volume({ ...status, owner: ownerOf("c"), epoch: 1 }), { ...emptyHost("c"), windows, mirrors: [array], ...change }, identity("c")));
   const live = { controller: "nvme0", nqn: "", address: "", port: 4420, state: "live", epoch: 1, attach: 1 };
   const connections = [{ ...live, partitionUUID: part("a"), device: "x" }] as unknown as HostSnapshot["connections"];
-  const device: VolumeDevice = { device: "dm-9", name: "", volumeUID: VOLUME_UID, sizeBytes: 1, below: [], suspended: true, suspending: false, guarded: null };
+  const device: VolumeDevice = { device: "dm-9", name: "", volumeUID: VOLUME_UID, sizeBytes: 1, below: [], suspended: true, suspending: false, failed: false, guarded: null };
   assert.deepEqual(
     [flow({}, both), flow({ connections }, both), flow({ mirrors: [] }, both), flow({ connections, volumeDevices: [device] }, both)],
     ["Held", "Flows", "Flows", "Suspended"],

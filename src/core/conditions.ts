@@ -7,8 +7,8 @@ import { sentenceOf, wantedMembers, wasUsed } from "./sentence.ts";
 import type { VolumeView } from "./view.ts";
 import { isLost } from "./view.ts";
 
-/** What becomes of the volume's I/O where it is assembled. Only the owner's kernel tells. */
-export type Flow = "Flows" | "Suspended" | "Held";
+/** What becomes of the volume's I/O where it is assembled. Only the owner's kernel tells; of a silent owner (OwnerSilent) nobody knows, and the controller says so. */
+export type Flow = "Flows" | "Suspended" | "Held" | "OwnerSilent";
 
 export interface Verdict {
   status: Condition["status"];
@@ -29,6 +29,7 @@ export function readiness(volume: MeshStorVolume, flow: Flow = "Flows"): Verdict
   const early = notYet(volume);
   if (early) return early;
   if (!status.owner) return { status: "True", reason: "AtRest" };
+  if (flow === "OwnerSilent") return { status: "Unknown", reason: flow };
   if (flow !== "Flows") return { status: "False", reason: flow };
   return status.mdState === "stopped" ? { status: "False", reason: "Starting" } : { status: "True", reason: "InUse" };
 }

@@ -23,6 +23,12 @@ export function isProven(view: VolumeView, session: Session): boolean {
   return countedMembers(view, session).every(answers);
 }
 
+/** Until when the proof of the last look is good: the guard suspends after that, and nothing may end its suspend. Null: nothing has to be proven. */
+export function provenUntil(view: VolumeView, input: PlanInput): number | null {
+  if (countedMembers(view, input.session).length === 0) return null;
+  return (input.session.seen.provenMs ?? Number.NEGATIVE_INFINITY) + input.bounds.freshGraceMs;
+}
+
 /** NQN that stands for a counted member in its guard; one without a connection can never be live. */
 export function watchedNQN(m: MemberView): string {
   return m.connection?.nqn ?? `none:${m.uuid}`;

@@ -7,7 +7,7 @@ import { after, test } from "node:test";
 import { ACTION_KINDS } from "./action.ts";
 import { explore, history, killEverywhere, optionsOf } from "./testing/explore.ts";
 import type { ModelOptions } from "./testing/model.ts";
-import { driveMissingAtFirst, handOverAndReboot, isolatedForAWhile, lossAndReturn, takeoverAndReturn } from "./testing/stories.ts";
+import { driveMissingAtFirst, growsTwice, handOverAndReboot, isolatedForAWhile, lossAndReturn, takeoverAndReturn } from "./testing/stories.ts";
 import type { World } from "./testing/world.ts";
 
 const SEEDS = Number(process.env["MODEL_SEEDS"] ?? 400);
@@ -29,6 +29,23 @@ test(`${SEEDS} random histories keep every rule, and end healthy`, () => {
   }
 });
 
+for (const kind of ["block", "ext4"] as const)
+  test(`${SEEDS / 4} random histories of volumes that end at their device (${kind}) keep every rule, and end healthy`, () => {
+    for (let seed = FROM; seed < FROM + SEEDS / 4; seed += 1) {
+      const { world, failure } = explore({ ...optionsOf(seed), kind });
+      remember(world);
+      assert.equal(failure, null, `seed ${seed} (${kind}): ${failure?.message}\n${history(world)}`);
+    }
+  });
+
+test(`${SEEDS / 4} random histories of volumes that grow keep every rule, and end healthy in their new size`, () => {
+  for (let seed = FROM; seed < FROM + SEEDS / 4; seed += 1) {
+    const { world, failure } = explore({ ...optionsOf(seed), grows: true });
+    remember(world);
+    assert.equal(failure, null, `seed ${seed} (grows): ${failure?.message}\n${history(world)}`);
+  }
+});
+
 /** Seeds that found a mistake of the planner, the record or the model once. */
 const FOUND = [243, 244, 397, 442, 726, 914, 2115, 3120, 30617, 40954, 47418, 51299, 55539];
 
@@ -45,6 +62,9 @@ const STORIES: [string, (world: World) => void, Omit<ModelOptions, "seed">][] = 
   ["hand-over and reboot, 1 copy", handOverAndReboot, { copies: 1, stripes: 1, placement: ["a"] }],
   ["takeover and return, 2 copies", takeoverAndReturn, { copies: 2, stripes: 1, placement: ["a", "b"], guards: true }],
   ["isolated for a while, 2 copies", isolatedForAWhile, { copies: 2, stripes: 1, placement: ["a", "b"], guards: true }],
+  ["takeover and return, raw", takeoverAndReturn, { copies: 2, stripes: 1, placement: ["a", "b"], guards: true, kind: "block" }],
+  ["takeover and return, ext4", takeoverAndReturn, { copies: 2, stripes: 1, placement: ["a", "b"], guards: true, kind: "ext4" }],
+  ["grows twice, 2 copies", growsTwice, { copies: 2, stripes: 1, placement: ["a", "b"] }],
   ["a drive missing at first, 2 copies", driveMissingAtFirst, { copies: 2, stripes: 1, placement: ["a", "b"] }],
 ];
 if (process.env["MODEL_SEEDS"]) {
@@ -74,7 +94,7 @@ test("every kind of action was carried out", () => {
 
 test("agents died before and after every kind of action", () => {
   // Jobs run beside the loop; publishing runs beside the planner and leaves the agent nothing to die of.
-  const jobs = ["ZeroPartition", "WipePartition"];
+  const jobs = ["ZeroPartition", "WipePartition", "ZeroExtension", "MakeFilesystem", "GrowFilesystem"];
   const kinds = ACTION_KINDS.filter((kind) => ![...jobs, "MountPublish", "UnmountPublish"].includes(kind));
   const points = [...jobs.map((kind) => `within:${kind}`), ...kinds.flatMap((kind) => [`before:${kind}`, `after:${kind}`])];
   assert.deepEqual(

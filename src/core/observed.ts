@@ -135,19 +135,21 @@ export interface VolumeDevice {
   suspended: boolean;
   /** A suspend of ours waits there for requests that are held; new ones wait behind it (Z14). */
   suspending: boolean;
+  /** Its table answers every request with an error: it was stopped by force (I4). */
+  failed: boolean;
   /** NQNs of the connections that its guard watches; null: no guard runs (Z16). */
   guarded: string[] | null;
 }
 
 export interface Mount {
   target: string;
-  /** Kernel name of the mounted device, for example dm-7; empty if not a block device. */
+  /** Kernel name of the mounted device, for example dm-7, or of the device whose node is bound there; empty if not a block device. */
   device: string;
   fsType: string;
   readOnly: boolean;
   /** Root within the filesystem (mountinfo field 4), `/` for a whole mount. */
   root: string;
-  /** The filesystem is shut down: it answers everything with an error, and nobody is served by it any more. */
+  /** The filesystem is shut down, or took itself out of use after an error: nobody is served by it as it should be. */
   shutDown: boolean;
 }
 

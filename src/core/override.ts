@@ -4,6 +4,7 @@
  */
 import type { FormerOwner, MeshStorVolume, OverrideRecord, PartitionRecord, VolumeStatus } from "../api/volume.ts";
 import type { RecordResult } from "./record-base.ts";
+import { isBigEnough } from "./growth.ts";
 import { accept, findPartition, mapMirror, refuse } from "./record-base.ts";
 
 /** What a person has said. */
@@ -62,6 +63,11 @@ export function recordOverride(volume: MeshStorVolume, request: OverrideRequest)
   const chosen = findPartition(status, request.chosen)!;
   if (["Requested", "Created", "Replacing", "Deleting"].includes(chosen.state) || chosen.unmade)
     return refuse(`partition ${request.chosen} is in state ${chosen.state}: it holds no copy`);
+  // Nothing is assembled on less than the record says; where there is room behind it, its node makes it bigger by itself.
+  if (!isBigEnough(volume, chosen))
+    return refuse(
+      `partition ${request.chosen} has ${chosen.sizeBytes} bytes and the volume has grown since: node ${chosen.nodeID} makes it bigger first, if there is room behind it`,
+    );
   if (!outlook.consistent && !request.evenHalfSynced) return refuse(`partition ${request.chosen} is half-synced`);
   if (status.owner && !request.ownerIsOff) return refuse(`node ${status.owner.nodeName} owns the volume: it must be off for good`);
   const givenUp = outlook.givenUp.map((m) => m.partitionUUID);

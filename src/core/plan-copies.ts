@@ -18,7 +18,7 @@ export function planCopies(view: VolumeView, input: PlanInput): Plan {
   if (view.mounts.length === 0) return NOTHING;
   const request = localCopy(view, input, false);
   if (request) return act(request);
-  const replaced = view.members.filter((m) => isGivenUp(m) && view.members.some((r) => isIn(r) && isInsteadOf(r, m)));
+  const replaced = view.members.filter((m) => isThere(m) && (isOutgrown(view, m) || (isGivenUp(m) && view.members.some((r) => isIn(r) && isInsteadOf(r, m)))));
   if (replaced.length > 0) return retire(replaced, "what was placed in its stead is in sync");
   const leaving = leavingCopy(view, input.me.nodeName);
   return leaving === null ? NOTHING : retire(ofNode(view, leaving), `${view.volume.spec.numberOfCopies} copies are in sync without the one on node ${leaving}`);
@@ -62,6 +62,16 @@ function isIn(m: MemberView): boolean {
 
 function isGivenUp(m: MemberView): boolean {
   return m.record.state === "Faulty" && !m.recorded && m.inArray === null;
+}
+
+/** A bigger one that takes its place is in sync, and enough others are: one of a mirror at a time. */
+function isOutgrown(view: VolumeView, m: MemberView): boolean {
+  const bigger = (x: MemberView) => view.members.some((r) => isIn(r) && isInsteadOf(r, x) && r.record.sizeBytes > x.record.sizeBytes);
+  if (!bigger(m)) return false;
+  if (!m.recorded) return true;
+  const { members } = view.mirrors[m.mirror]!;
+  const enough = members.filter((x) => x.recorded).length > view.volume.spec.numberOfCopies;
+  return enough && members.find((x) => x.recorded && isThere(x) && bigger(x)) === m;
 }
 
 /** Placed to take its place, or the same node's member of the same mirror: a replacement whose original came back after all. */

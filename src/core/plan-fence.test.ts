@@ -8,14 +8,15 @@ import { submit } from "./testing/md.ts";
 import { createWorld, detectLosses, killAgent, powerOff, powerOn, togglePublish } from "./testing/model.ts";
 import { doneBy, inputOf, inUse, isStaged, nextOf, rest, rounds, stepAll } from "./testing/scenes.ts";
 import { isolate, takeoverAndReturn } from "./testing/stories.ts";
+import type { VolumeKind } from "./testing/kind.ts";
 import type { NodeState, World } from "./testing/world.ts";
 import { latest, nodeOf, statusOf, Violation } from "./testing/world.ts";
 
 const kinds = (actions: readonly { kind: string }[]): string[] => actions.map((a) => a.kind);
 
 /** b holds the only good copy, and goes away while a uses the volume. */
-function lastCopyAway(): { w: World; a: NodeState; b: NodeState } {
-  const w = inUse("a", { placement: ["a", "b"], guards: true });
+function lastCopyAway(kind: VolumeKind = "xfs"): { w: World; a: NodeState; b: NodeState } {
+  const w = inUse("a", { placement: ["a", "b"], guards: true, kind });
   const [a, b] = [nodeOf(w, "a"), nodeOf(w, "b")];
   a.drives[0]!.present = false;
   a.drives[0]!.incarnation += 1;
@@ -50,6 +51,20 @@ test("unstage of a volume whose last good copy is away: by force after its bound
   stageOn(w, a);
   rest(w, a);
 });
+
+for (const [kind, end] of [
+  ["block", ["FailVolume", "UnmountStage"]],
+  ["ext4", ["FailVolume", "ShutdownFilesystem", "UnmountStage"]],
+] as const)
+  test(`by force, ${kind}: nothing new is begun before anybody is killed, and the device fails whoever comes after (I4)`, () => {
+    const { w, a } = lastCopyAway(kind);
+    a.wants = "unstage";
+    const mark = w.trace.length;
+    assert.deepEqual(kinds(nextOf(w, a, { session: { ...EMPTY_SESSION, claimedEpoch: 1, killed: true } }).actions), ["SuspendVolume"]);
+    until(w, "unstaged", () => a.wants === "none", { ms: 5_000 });
+    const done = doneBy(w, "a", mark);
+    assert.deepEqual(done.slice(done.indexOf("KillUsers") + 1), ["Disconnect", "GuardVolume", ...end, "RemoveVolumeDevice", "StopMirror", "CloseWindow", "RecordRelease"]);
+  });
 
 test("held for a while and released in time: an ordinary unstage", () => {
   const w = inUse("a", { placement: ["a", "b"], guards: true });

@@ -2,14 +2,21 @@
  * Stopping by force (I4): a former owner that sees a higher epoch, and a volume that shall be unstaged and cannot be,
  * because its writes are held or it is suspended (I8). In this order, each step proven before the next:
  *
- *   kill the users (gone, or SIGKILL pending on every thread, Z15) → shut the filesystem down
- *   → fail what is held (by ioctl, Z1), disconnect → resume → unmount; plan-stop.ts does the rest.
+ *   XFS         kill the users (gone, or SIGKILL pending on every thread, Z15) → shut the filesystem down
+ *               → fail what is held (by ioctl, Z1), disconnect → resume → unmount
+ *   raw, ext4   suspend → kill the users → fail what is held, disconnect → every request fails from here on
+ *               → (ext4) shut the filesystem down → unmount; plan-stop.ts does the rest.
  *
- * Held requests end with an error, or as success on members that may not be in R, only after nobody is left to hear it. Pure.
+ * Held requests end with an error, or as success on members that may not be in R, only after nobody is left to hear it. A raw
+ * device has no filesystem that refuses what comes later (a container that kubelet starts again, a process that was not
+ * found because it had closed the device): it is suspended before anybody is killed, so that no request is begun that its
+ * sender could live to hear of, and it goes on only with a table that fails everything. Pure.
  */
 import type { Action } from "./action.ts";
+import type { VolumeDevice } from "./observed.ts";
 import type { Plan, PlanInput } from "./plan-types.ts";
 import { act, refusePlan, wait } from "./plan-types.ts";
+import { endsAtDevice, isBlock } from "./staged.ts";
 import type { MemberView, VolumeView } from "./view.ts";
 import { isHeld, isLost, runningEpoch, runsInEpoch } from "./view.ts";
 import { isStuck } from "./look.ts";
@@ -39,28 +46,49 @@ export function isOverdue(view: VolumeView, input: PlanInput): boolean {
 
 /** A stop by force is finished once begun, whatever kubelet asks for now: its users are gone, and a filesystem that is shut down serves nobody. */
 export function hasBegun(view: VolumeView, input: PlanInput): boolean {
-  return input.session.killed || (input.intent.kind !== "none" && view.mounts.some((m) => m.shutDown));
+  const isOver = view.device?.failed === true || view.mounts.some((m) => m.shutDown);
+  return input.session.killed || (input.intent.kind !== "none" && isOver);
 }
 
 /** The next step; null when nothing is mounted, held or suspended any more: an orderly tear-down can follow. */
 export function planForce(view: VolumeView, input: PlanInput): Plan | null {
+  const { device } = view;
+  const atDevice = endsAtDevice(view.volume.spec);
+  if (atDevice && device && !device.failed && !device.suspended && !device.suspending)
+    return act({ kind: "SuspendVolume", name: device.name, why: "nothing new is begun that its sender could live to hear of (I4)" });
   const targets = view.mounts.map((m) => m.target);
-  if (view.device && !input.session.killed) return act({ kind: "KillUsers", name: view.device.name, targets, why: "whoever waits for a held write must not hear of success (I4)" });
-  if (targets.length > 0 && !input.session.shutDown && !view.mounts.some((m) => m.shutDown))
-    return act({ kind: "ShutdownFilesystem", target: targets[0]!, why: "what is held can end with an error only (I4)" });
-  const held = view.members.filter(isHeld);
-  const failable = held.filter((m) => !isLastInSync(view, m));
+  if (device && !input.session.killed) return act({ kind: "KillUsers", name: device.name, targets, why: "whoever waits for a held write must not hear of success (I4)" });
+  return (atDevice ? null : shutDown(view, input)) ?? releaseHeld(view) ?? (device ? endService(device, atDevice, input) : null) ?? shutDown(view, input) ?? unmountAll(targets);
+}
+
+/** XFS at once; ext4, whose journal writes when it is shut down, once the device answers. */
+function shutDown(view: VolumeView, input: PlanInput): Plan | null {
+  const { spec } = view.volume;
+  const [mount] = view.mounts;
+  if (isBlock(spec) || !mount || input.session.shutDown || view.mounts.some((m) => m.shutDown)) return null;
+  return act({ kind: "ShutdownFilesystem", target: mount.target, fsType: spec.fsType, why: "what is held can end with an error only (I4)" });
+}
+
+function releaseHeld(view: VolumeView): Plan | null {
+  const failable = view.members.filter((m) => isHeld(m) && !isLastInSync(view, m));
   if (failable.length > 0) return act(...failable.map((m) => fail(view, m)));
   // Held or failed: the last one in sync is not failed (Z1), its connection is deleted under it.
   const connections = view.members.filter((m) => m.inArray !== null && !m.local && m.connection !== null && isLost(m));
-  if (connections.length > 0) return act(...connections.map(disconnect));
-  const { device } = view;
-  if (device && device.guarded !== null && device.guarded.length > 0)
+  return connections.length > 0 ? act(...connections.map(disconnect)) : null;
+}
+
+/** The guard lets go, and the device goes on: with errors, or above a filesystem that is shut down. */
+function endService(device: VolumeDevice, atDevice: boolean, input: PlanInput): Plan | null {
+  if (device.guarded !== null && device.guarded.length > 0)
     return act({ kind: "GuardVolume", name: device.name, connections: [], provenMs: input.nowMs, graceMs: input.bounds.freshGraceMs, why: "nothing can be served any more (I4)" });
-  if (device && (device.suspended || device.suspending))
-    return act({ kind: "ResumeVolume", name: device.name, notAfterMs: null, why: "its users are gone and its filesystem is shut down: nothing can be served any more (I4)" });
-  if (targets.length > 0) return act(...targets.map((target): Action => ({ kind: "UnmountStage", target, why: "the volume is stopped by force (I4)" })));
+  if (atDevice && !device.failed) return act({ kind: "FailVolume", name: device.name, why: "its users are gone, and whoever comes after them reaches nothing (I4)" });
+  if (device.suspended || device.suspending)
+    return act({ kind: "ResumeVolume", name: device.name, notAfterMs: null, why: "its users are gone and nothing of it can be served any more (I4)" });
   return null;
+}
+
+function unmountAll(targets: string[]): Plan | null {
+  return targets.length > 0 ? act(...targets.map((target): Action => ({ kind: "UnmountStage", target, why: "the volume is stopped by force (I4)" }))) : null;
 }
 
 /** MD takes an array for broken whose last member in sync fails (Z1): its connection is deleted under it instead. */

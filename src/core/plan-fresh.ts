@@ -3,7 +3,7 @@
  * this node is still the owner, or while the record names a member that MD has failed, and resumed when that is over. Pure.
  */
 import type { Action } from "./action.ts";
-import { answers, countedMembers, watchedNQN } from "./fresh.ts";
+import { answers, countedMembers, provenUntil, watchedNQN } from "./fresh.ts";
 import { isSplit } from "./look.ts";
 import type { VolumeDevice } from "./observed.ts";
 import type { Plan, PlanInput } from "./plan-types.ts";
@@ -58,7 +58,7 @@ function whyNot(view: VolumeView, input: PlanInput): string | null {
   // Z14: a suspend waits above writes that are held; it ends only once their member is failed and disconnected.
   const held = view.members.filter(holdsWrites);
   if (held.length > 0) return `the volume is suspended until the writes that node ${nodesOf(held)} holds are released (Z14)`;
-  const limit = notAfter(view, input);
+  const limit = provenUntil(view, input);
   return limit !== null && input.nowMs > limit ? "the volume is suspended until its connections are looked at again (I10)" : null;
 }
 
@@ -67,14 +67,8 @@ function holdsWrites(m: MemberView): boolean {
   return m.inArray !== null && isLost(m) && (isHeld(m) || m.connection !== null);
 }
 
-/** Until when the proof of the last look is good: the guard would suspend again after that. */
-function notAfter(view: VolumeView, input: PlanInput): number | null {
-  if (countedMembers(view, input.session).length === 0) return null;
-  return (input.session.seen.provenMs ?? Number.NEGATIVE_INFINITY) + input.bounds.freshGraceMs;
-}
-
 function resumeAction(view: VolumeView, device: VolumeDevice, input: PlanInput): Action {
-  return { kind: "ResumeVolume", name: device.name, notAfterMs: notAfter(view, input), why: "every member that may be in R answers, or is of this node: still the owner (I10)" };
+  return { kind: "ResumeVolume", name: device.name, notAfterMs: provenUntil(view, input), why: "every member that may be in R answers, or is of this node: still the owner (I10)" };
 }
 
 function nodesOf(members: MemberView[]): string {

@@ -7,6 +7,7 @@ import { planCopies } from "./plan-copies.ts";
 import type { Plan, PlanInput } from "./plan-types.ts";
 import { act, NOTHING, wait } from "./plan-types.ts";
 import { isGuarded } from "./fresh.ts";
+import { isBigEnough } from "./growth.ts";
 import { judge } from "./judge.ts";
 import { connectAction, openWindow } from "./plan-start.ts";
 import { mayReturn } from "./record-base.ts";
@@ -103,6 +104,8 @@ function label(view: VolumeView, mirror: MirrorView, members: MemberView[]): Act
 
 function mayJoin(view: VolumeView, m: MemberView, input: PlanInput): boolean {
   if (m.inArray !== null || m.recorded || m.path === null) return false;
+  // A member that is smaller than what is recorded is never used.
+  if (!isBigEnough(view.volume, m.record)) return false;
   if (m.local && (m.exports.length > 0 || hasJob(input.session, m.uuid))) return false;
   if (!["Created", "Missing", "Syncing", "Synced"].includes(m.record.state) && !mayReturn(view.status, m.record)) return false;
   return (input.session.joinNotBefore[m.uuid] ?? 0) <= input.nowMs;

@@ -8,6 +8,7 @@ import type { Plan, PlanInput } from "./plan-types.ts";
 import { isDeclaredDead, judge, sentenceOf } from "./judge.ts";
 import { mayReturn } from "./record-base.ts";
 import { mayBeWiped } from "./record.ts";
+import { planGrowPartition } from "./plan-grow.ts";
 import { hasJob } from "./session.ts";
 import type { MemberView, VolumeView } from "./view.ts";
 import { waitOut } from "./wait-out.ts";
@@ -45,7 +46,7 @@ function planMember(view: VolumeView, member: MemberView, input: PlanInput): Act
   const deleted = view.volume.metadata.deletionTimestamp !== undefined && !view.status.owner;
   if (deleted || mayBeWiped(member.record)) return planWipe(view, member, input);
   if (member.record.state === "Requested") return planCreate(view, member, input);
-  return planExport(view, member, input);
+  return planExport(view, member, input) ?? planGrowPartition(view, member, input);
 }
 
 function planCreate(view: VolumeView, member: MemberView, input: PlanInput): Action | string | null {

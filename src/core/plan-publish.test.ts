@@ -4,12 +4,13 @@ import type { Mount } from "./observed.ts";
 import { planPublish, planUnpublish } from "./plan-publish.ts";
 
 const at = (target: string, device = "dm-7", readOnly = false): Mount => ({ target, device, fsType: "xfs", readOnly, root: "/", shutDown: false });
+const XFS = { fsType: "xfs" as const };
 const staged = at("/stage");
 const request = { volumeID: "v1", stagingPath: "/stage", targetPath: "/pod-b", readOnly: false, exclusive: false };
 
 test("a staged volume is mounted at the target, once", () => {
-  assert.deepEqual(planPublish([staged], "dm-7", request).action, { kind: "MountPublish", source: "/stage", target: "/pod-b", readOnly: false, why: "published to a pod" });
-  assert.deepEqual(planPublish([staged, at("/pod-b")], "dm-7", request), { action: null, refusal: null });
+  assert.deepEqual(planPublish([staged], "dm-7", XFS, request).action, { kind: "MountPublish", source: "/stage", target: "/pod-b", readOnly: false, why: "published to a pod" });
+  assert.deepEqual(planPublish([staged, at("/pod-b")], "dm-7", XFS, request), { action: null, refusal: null });
 });
 
 test("refused: not staged, target of another mount, other mode than the mount that is there", () => {
@@ -21,7 +22,7 @@ test("refused: not staged, target of another mount, other mode than the mount th
     [[staged, at("/pod-b", "dm-7", true)], "dm-7", "VolumeIncompatible", /published at \/pod-b read-only already/],
   ];
   for (const [mounts, device, code, message] of cases) {
-    const { action, refusal } = planPublish(mounts, device, request);
+    const { action, refusal } = planPublish(mounts, device, XFS, request);
     assert.deepEqual([action, refusal?.code], [null, code]);
     assert.match(refusal!.message, message);
   }
@@ -29,14 +30,14 @@ test("refused: not staged, target of another mount, other mode than the mount th
 
 test("ReadWriteOncePod: a second target is refused while the first is mounted, the first is not", () => {
   const exclusive = { ...request, exclusive: true };
-  assert.equal(planPublish([staged], "dm-7", exclusive).action?.kind, "MountPublish");
-  const { action, refusal } = planPublish([staged, at("/pod-a")], "dm-7", exclusive);
+  assert.equal(planPublish([staged], "dm-7", XFS, exclusive).action?.kind, "MountPublish");
+  const { action, refusal } = planPublish([staged, at("/pod-a")], "dm-7", XFS, exclusive);
   assert.deepEqual([action, refusal?.code], [null, "TargetInUse"]);
   assert.equal(refusal!.message, "volume v1 is for one pod at a time (ReadWriteOncePod) and is published at /pod-a");
   // Repeated by kubelet after a restart; a subPath of the pod is bound from its target.
-  assert.deepEqual(planPublish([staged, at("/pod-b"), at("/subpaths/0")], "dm-7", exclusive), { action: null, refusal: null });
+  assert.deepEqual(planPublish([staged, at("/pod-b"), at("/subpaths/0")], "dm-7", XFS, exclusive), { action: null, refusal: null });
   // Another volume's mounts do not count.
-  assert.equal(planPublish([staged, at("/pod-a", "dm-8")], "dm-7", exclusive).action?.kind, "MountPublish");
+  assert.equal(planPublish([staged, at("/pod-a", "dm-8")], "dm-7", XFS, exclusive).action?.kind, "MountPublish");
 });
 
 test("unpublished until nothing is mounted at the target", () => {

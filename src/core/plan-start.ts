@@ -2,11 +2,12 @@
  * From "this node shall run the volume" to a mounted filesystem: claim an epoch, connect, label,
  * assemble from R, build the volume device, format once, mount (I2, I3, I6). Pure.
  */
-import { exportNQN, volumeDeviceName } from "../api/names.ts";
+import { exportNQN } from "../api/names.ts";
 import { LABEL_AREA, PARTITION_OVERHEAD } from "../base/layout.ts";
 import type { Action } from "./action.ts";
-import { countedMembers, isGuarded } from "./fresh.ts";
+import { isBigEnough, specInUse } from "./growth.ts";
 import { judge } from "./judge.ts";
+import { planMount } from "./plan-mount.ts";
 import type { Plan, PlanInput } from "./plan-types.ts";
 import { planClaim } from "./plan-takeover.ts";
 import { act, NOTHING, refusePlan, wait } from "./plan-types.ts";
@@ -14,7 +15,7 @@ import { mayReturn } from "./record-base.ts";
 import { hasJob } from "./session.ts";
 import { bitmapChunk, mirrorSize, slotsOf } from "./sizes.ts";
 import type { MemberView, MirrorView, VolumeView } from "./view.ts";
-import { isUnfenced, longestWait, waitOut } from "./wait-out.ts";
+import { longestWait, waitOut } from "./wait-out.ts";
 
 export { bitmapChunk } from "./sizes.ts";
 
@@ -83,6 +84,8 @@ function adoptOne(mirror: MirrorView): Plan {
 export function connectAction(view: VolumeView, m: MemberView, input: PlanInput): Action | null {
   if (m.local || m.connections.length > 0 || m.window !== null) return null;
   const e = m.record.export;
+  // Its provider makes it bigger, or another takes its place.
+  if (!isBigEnough(view.volume, m.record)) return null;
   if (!e || e.epoch !== view.epoch || e.attach <= (m.record.detachedAttach ?? 0) || m.record.state === "Deleting" || m.record.state === "Replacing") return null;
   if (m.record.state === "Faulty" && !mayReturn(view.status, m.record)) return null;
   const nqn = exportNQN({ partitionUUID: m.uuid, epoch: e.epoch, attach: e.attach });
@@ -152,7 +155,7 @@ function prepare(view: VolumeView, mirror: MirrorView, chosen: MemberView[], inp
   const members = chosen.map((m) => ({ partitionUUID: m.uuid, local: m.local }));
   const name = `${view.uid.slice(0, 18)}-m${mirror.index}`;
   if (mirror.created) return act({ kind: "AssembleMirror", mirror: mirror.index, arrayUUID: mirror.arrayUUID, name, members, why: "assembled from R, never by scanning (I3)" });
-  const sizeBytes = mirrorSize(view.volume.spec);
+  const sizeBytes = mirrorSize(specInUse(view.volume));
   return act({
     kind: "CreateMirror",
     mirror: mirror.index,
@@ -168,40 +171,8 @@ function prepare(view: VolumeView, mirror: MirrorView, chosen: MemberView[], inp
 
 /** The window leaves out the label area and ends where the member's share of the array ends. */
 export function openWindow(view: VolumeView, m: MemberView): Action {
-  const sizeBytes = mirrorSize(view.volume.spec) + PARTITION_OVERHEAD - LABEL_AREA;
+  const sizeBytes = mirrorSize(specInUse(view.volume)) + PARTITION_OVERHEAD - LABEL_AREA;
   return { kind: "OpenWindow", partitionUUID: m.uuid, epoch: view.epoch, below: m.path!, sizeBytes, why: "MD sees the member without its label" };
-}
-
-function planMount(view: VolumeView, input: PlanInput): Plan {
-  if (input.intent.kind !== "stage") return NOTHING;
-  const { spec } = view.volume;
-  if (!view.device) {
-    const mirrors = view.mirrors.map((m) => m.array!.device);
-    // I10: every member that this epoch started with was cut off and waited for.
-    if (isUnfenced(view)) return act({ kind: "RecordFenced", why: "the epoch runs: its former owners can prove nothing any more" });
-    return act({ kind: "CreateVolumeDevice", volumeName: view.name, volumeUID: view.uid, mirrors, sizeBytes: spec.capacityBytes, why: "the volume's own device over its mirrors" });
-  }
-  const device = volumeDeviceName(view.name);
-  const { filesystem } = view.status;
-  if (!filesystem) return act({ kind: "RecordFilesystem", why: "the filesystem's UUID is recorded before mkfs (I6)" });
-  if (!filesystem.formattedAt) {
-    if (input.session.formatted) return act({ kind: "RecordFormatted", why: "mkfs has ended" });
-    return act({
-      kind: "MakeFilesystem",
-      device,
-      fsType: "xfs",
-      uuid: filesystem.uuid,
-      sectorSize: spec.sectorSize ?? 4096,
-      stripes: spec.drivesPerCopy,
-      why: "the volume was never formatted (I6)",
-    });
-  }
-  const { stagingPath, mountFlags, readOnly } = input.intent;
-  // Z16: whoever is served from here on is served under the promise, also while this program is down.
-  if (!countedMembers(view, input.session).every((m) => isGuarded(view, m, input))) return wait(`the guard of volume ${view.name} is armed first (I10)`);
-  if (view.device.suspended || view.device.suspending) return wait(`volume ${view.name} is suspended (I10)`);
-  if (view.mounts.some((m) => m.target === stagingPath)) return { ...NOTHING, done: true };
-  return act({ kind: "MountStage", device, target: stagingPath, fsType: "xfs", options: [...mountFlags], readOnly, why: "staged for this node's pods" });
 }
 
 function dedupe(actions: Action[]): Action[] {

@@ -4,13 +4,14 @@ import { isStuck } from "./look.ts";
 import { hasBegun, isFenced, isOverdue, mustHandOver, planForce, waitForForce } from "./plan-fence.ts";
 import type { Plan, PlanInput } from "./plan-types.ts";
 import { act, NOTHING, refusePlan } from "./plan-types.ts";
+import { stagedTarget } from "./staged.ts";
 import type { VolumeView } from "./view.ts";
 import { isLost, runsInEpoch } from "./view.ts";
 
 export function planStop(view: VolumeView, input: PlanInput): Plan {
   if (isFenced(view)) return planForce(view, input) ?? takeDown(view, true) ?? release(view, input);
   if (mustHandOver(view, input) || (view.mine && (hasBegun(view, input) || (input.intent.kind === "stage" && view.mounts.length === 0)))) return planGentle(view, input);
-  const stagingPath = input.intent.kind === "unstage" ? input.intent.stagingPath : null;
+  const stagingPath = input.intent.kind === "unstage" ? stagedTarget(view.volume.spec, input.intent.stagingPath) : null;
   const elsewhere = view.mounts.filter((m) => m.target !== stagingPath);
   if (elsewhere.length > 0) {
     return refusePlan("VolumeInUse", `volume ${view.name} is still mounted at ${elsewhere.map((m) => m.target).join(", ")}`);

@@ -9,7 +9,7 @@ import { nodeOf } from "./testing/world.ts";
 
 test("everything on the host is decided on a fresh read, but for mounts, the reading preference, and what an outage of the API must not hinder (I10)", () => {
   const cached = ALL_HOST_KINDS.filter((kind) => !FRESH_KINDS.has(kind));
-  assert.deepEqual(cached, ["SetWriteMostly", "GuardVolume", "SuspendVolume", "ResumeVolume", "MountStage", "UnmountStage", "MountPublish", "UnmountPublish"]);
+  assert.deepEqual(cached, ["SetWriteMostly", "GuardVolume", "SuspendVolume", "ResumeVolume", "MountStage", "BindDevice", "UnmountStage", "MountPublish", "UnmountPublish"]);
 });
 
 test("planning changes nothing that it is given, and answers the same twice", () => {

@@ -8,10 +8,12 @@
  *   3. whether reads are still fresh           plan-fresh.ts    (I10: guard, suspend, resume)
  *   4. taking, building or ending an epoch     plan-takeover.ts, plan-start.ts, plan-stop.ts, plan-fence.ts (I2, I3, I4, I6, I8)
  *   5. members that come back, join or retire  plan-heal.ts     (I5)
+ *   6. growth, once nothing of that is to do   plan-grow.ts
  */
 import type { ActionKind } from "./action.ts";
 import { hasBegun, isAhead, isFenced, isOverdue, mustHandOver, refuseAhead } from "./plan-fence.ts";
 import { planFresh } from "./plan-fresh.ts";
+import { planGrow } from "./plan-grow.ts";
 import { planEnter, planHeal } from "./plan-heal.ts";
 import { planProvider } from "./plan-provider.ts";
 import { planLeftovers, planRelease } from "./plan-release.ts";
@@ -19,6 +21,7 @@ import { planStart } from "./plan-start.ts";
 import { planStop } from "./plan-stop.ts";
 import type { Plan, PlanInput } from "./plan-types.ts";
 import { NOTHING, refusePlan, wait } from "./plan-types.ts";
+import { stagedTarget } from "./staged.ts";
 import type { VolumeView } from "./view.ts";
 import { runsInEpoch, viewVolume } from "./view.ts";
 
@@ -54,6 +57,13 @@ export const FRESH_KINDS: ReadonlySet<ActionKind> = new Set<ActionKind>([
   "RemoveVolumeDevice",
   "KillUsers",
   "ShutdownFilesystem",
+  "FailVolume",
+  "GrowPartition",
+  "ZeroExtension",
+  "GrowWindow",
+  "GrowMirror",
+  "GrowVolumeDevice",
+  "GrowFilesystem",
 ]);
 
 export function plan(input: PlanInput): Plan {
@@ -89,7 +99,7 @@ function isStoppedByForce(view: VolumeView, input: PlanInput): boolean {
   if (hasBegun(view, input)) return true;
   // Not mounted yet, and the last good copy lost its connection, which is used once: nobody is served, so it is begun again.
   const again = intent.kind === "stage" && view.mounts.length === 0;
-  const asked = again || mustHandOver(view, input) || (intent.kind === "unstage" && view.mounts.every((m) => m.target === intent.stagingPath));
+  const asked = again || mustHandOver(view, input) || (intent.kind === "unstage" && view.mounts.every((m) => m.target === stagedTarget(view.volume.spec, intent.stagingPath)));
   return asked && isOverdue(view, input);
 }
 
@@ -104,7 +114,10 @@ function planOwner(view: VolumeView, input: PlanInput, held: boolean): Plan {
   if (!assembled) return next;
   // Z3: while a member is held nothing joins or leaves; one that is complete is still recorded.
   const heal = held ? planEnter(view, input) : planHeal(view, input);
-  return { ...next, actions: heal.actions, waits: [...next.waits, ...heal.waits] };
+  const waits = [...next.waits, ...heal.waits];
+  if (heal.actions.length > 0 || held) return { ...next, actions: heal.actions, waits };
+  const grow = planGrow(view, input);
+  return { ...next, actions: grow.actions, waits: [...waits, ...grow.waits] };
 }
 
 /**
@@ -134,6 +147,8 @@ function addWaits(plan: Plan, waits: string[]): Plan {
   return { ...plan, waits: [...waits, ...plan.waits] };
 }
 
+/** A suspend goes alone: nothing that needs the API, or may take long, hinders it (I10, I4). */
 function withProvider(owner: Plan, provider: Plan): Plan {
+  if (owner.actions.some((a) => a.kind === "SuspendVolume")) return { ...owner, waits: [...owner.waits, ...provider.waits] };
   return { ...owner, actions: [...provider.actions, ...owner.actions], waits: [...owner.waits, ...provider.waits] };
 }

@@ -9,6 +9,8 @@ import type { LeavingRef, MemberRef, RecordAction } from "./action.ts";
 import { isDeclaredDead } from "./judge.ts";
 import type { RecordContext, RecordResult } from "./record-base.ts";
 import { accept, findPartition, inSyncOf, isOwner, mapMirror, mapPartition, mayReturn, refuse } from "./record-base.ts";
+import { withSize } from "./growth.ts";
+import { recordFilesystemGrown, recordPartitionGrown, recordSize, recordTight } from "./record-growth.ts";
 import { recordClaim, recordFenced, recordHandOver, recordRelease, recordTornDown } from "./record-owner.ts";
 
 export type { Identity, RecordContext, RecordResult } from "./record-base.ts";
@@ -33,14 +35,28 @@ export function applyRecord(action: RecordAction, volume: MeshStorVolume, contex
     case "RecordTornDown":
       return recordTornDown(status, action, context);
     case "RecordRequestLocal":
-      return recordRequestLocal(status, action, context);
+      return recordRequestLocal(withSize(volume, status), action, context);
+    case "RecordPartitionGrown":
+      return recordPartitionGrown(volume, action, context);
+    case "RecordTight":
+      return recordTight(volume, action.partitionUUID, context);
     default:
       return ownersChange(action, volume, context);
   }
 }
 
 /** Changes that others than the owner make, or whoever wants to become it. */
-type AnyonesKind = "RecordCreated" | "RecordFaulty" | "RecordDeleted" | "RecordExport" | "RecordClaim" | "RecordHandOver" | "RecordTornDown" | "RecordRequestLocal";
+type AnyonesKind =
+  | "RecordCreated"
+  | "RecordFaulty"
+  | "RecordDeleted"
+  | "RecordExport"
+  | "RecordClaim"
+  | "RecordHandOver"
+  | "RecordTornDown"
+  | "RecordRequestLocal"
+  | "RecordPartitionGrown"
+  | "RecordTight";
 
 /** Changes that only the owner of the planned epoch may make (I2, I4). */
 function ownersChange(action: Exclude<RecordAction, { kind: AnyonesKind }>, volume: MeshStorVolume, context: RecordContext): RecordResult {
@@ -69,7 +85,14 @@ function ownersChange(action: Exclude<RecordAction, { kind: AnyonesKind }>, volu
       return accept({ ...status, filesystem: { uuid: context.ids[0]! } });
     case "RecordFormatted":
       if (!status.filesystem) return refuse("no filesystem UUID is recorded (I6)");
-      return accept({ ...status, filesystem: { ...status.filesystem, formattedAt: status.filesystem.formattedAt ?? context.now } });
+      return accept({
+        ...status,
+        filesystem: { ...status.filesystem, formattedAt: status.filesystem.formattedAt ?? context.now, ...(status.sizeBytes !== undefined && { sizeBytes: status.sizeBytes }) },
+      });
+    case "RecordSize":
+      return recordSize(volume, action.capacityBytes);
+    case "RecordFilesystemGrown":
+      return recordFilesystemGrown(status, action.sizeBytes);
     case "RecordFenced":
       return recordFenced(status);
     case "RecordRelease":

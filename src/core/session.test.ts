@@ -22,12 +22,24 @@ test("a claim, and a release, forget the owner's part and keep the provider's", 
       wiped: ["w"],
       jobs: ["ZeroPartition:z2"],
     },
-    ...{ fullRebuild: ["m"], joinNotBefore: { m: 5 }, joinFailures: { m: 1 }, joining: ["m"], stopClean: true, formatted: true, killed: true, shutDown: true, startAlone: true },
+    ...{
+      fullRebuild: ["m"],
+      joinNotBefore: { m: 5 },
+      joinFailures: { m: 1 },
+      joining: ["m"],
+      stopClean: true,
+      formatted: true,
+      killed: true,
+      shutDown: true,
+      startAlone: true,
+      filesystemBytes: 1,
+    },
+    extended: ["e"],
     seen: { firstMs: 1, provenMs: 2, stuckMs: 3, failedMs: 4, cut: { epoch: 3, sinceMs: { z: 5 } }, silent: { m: { completed: 1, sinceMs: 6 } } },
   };
   const provider = {
     ...EMPTY_SESSION,
-    ...{ announced: ["nqn"], zeroed: ["z"], wiped: ["w"], jobs: ["ZeroPartition:z2"], seen: { ...NOTHING_SEEN, cut: { epoch: 3, sinceMs: { z: 5 } } } },
+    ...{ announced: ["nqn"], zeroed: ["z"], wiped: ["w"], extended: ["e"], jobs: ["ZeroPartition:z2"], seen: { ...NOTHING_SEEN, cut: { epoch: 3, sinceMs: { z: 5 } } } },
   };
   assert.deepEqual(after(full, { kind: "RecordClaim", from: null }, { epoch: 4, nowMs: 100 }), { ...provider, claimedEpoch: 4, claimedAtMs: 100 });
   assert.deepEqual(after(full, { kind: "RecordRelease", clean: true }), provider);
@@ -89,6 +101,7 @@ test("a stop is clean only if every mirror's stop was", () => {
 test("jobs are known by kind and partition", () => {
   const action = (kind: string) => ({ kind, partitionUUID: "p", why: "" }) as Action;
   assert.deepEqual([jobKey(action("ZeroPartition")), jobKey(action("WipePartition")), jobKey(action("CloseWindow"))], ["ZeroPartition:p", "WipePartition:p", null]);
+  assert.equal(jobKey({ ...action("GrowFilesystem"), device: "meshstor-v" } as never), "GrowFilesystem:meshstor-v");
   assert.deepEqual([hasJob({ ...EMPTY_SESSION, jobs: ["WipePartition:p"] }, "p"), hasJob({ ...EMPTY_SESSION, jobs: ["WipePartition:pp"] }, "p")], [true, false]);
 });
 

@@ -43,6 +43,10 @@ export interface Session {
   readonly shutDown: boolean;
   /** MD refused to assemble all of R together in this epoch: each mirror starts with one member (I3). */
   readonly startAlone: boolean;
+  /** What partitions have grown by, zeroed by this process: `partition:size` (I7). */
+  readonly extended: readonly string[];
+  /** Size of the volume that this process has grown its filesystem to. */
+  readonly filesystemBytes: number | null;
 }
 
 /** Since when something holds, in monotonic ms: noted at every look at record and kernel. */
@@ -83,6 +87,8 @@ export const EMPTY_SESSION: Session = {
   killed: false,
   shutDown: false,
   startAlone: false,
+  extended: [],
+  filesystemBytes: null,
 };
 
 /** Key of one loss: the member through this very connection (or window, for a local one). */
@@ -91,7 +97,9 @@ export function lossKey(partitionUUID: string, through: string): string {
 }
 
 export function jobKey(action: Action): string | null {
-  return action.kind === "ZeroPartition" || action.kind === "WipePartition" ? `${action.kind}:${action.partitionUUID}` : null;
+  // They write through the volume: while their writes are held, the loop that releases them must go on.
+  if (action.kind === "MakeFilesystem" || action.kind === "GrowFilesystem") return `${action.kind}:${action.device}`;
+  return action.kind === "ZeroPartition" || action.kind === "WipePartition" || action.kind === "ZeroExtension" ? `${action.kind}:${action.partitionUUID}` : null;
 }
 
 /** A job of this process works on the partition: it is used for nothing else meanwhile, whatever the record says (I7). */
@@ -131,6 +139,10 @@ export function afterSuccess(session: Session, action: Action, facts: { epoch: n
       return { ...session, zeroed: session.zeroed.filter((uuid) => uuid !== action.partitionUUID) };
     case "ZeroPartition":
       return { ...session, zeroed: [...session.zeroed, action.partitionUUID] };
+    case "ZeroExtension":
+      return { ...session, extended: [...session.extended, `${action.partitionUUID}:${action.toBytes}`] };
+    case "GrowFilesystem":
+      return { ...session, filesystemBytes: action.sizeBytes };
     case "WipePartition":
       return { ...session, wiped: [...session.wiped, action.partitionUUID] };
     case "RecordJoining":
@@ -151,11 +163,10 @@ export function afterSuccess(session: Session, action: Action, facts: { epoch: n
     case "MakeFilesystem":
       return { ...session, formatted: true };
     case "KillUsers":
-      return { ...session, killed: true };
     case "ShutdownFilesystem":
-      return { ...session, shutDown: true };
     case "MountStage":
-      return { ...session, killed: false, shutDown: false };
+    case "BindDevice":
+      return { ...session, ...stopOf(action.kind, session) };
     case "RecordRelease":
       return keepProvider(session);
     default:
@@ -163,10 +174,16 @@ export function afterSuccess(session: Session, action: Action, facts: { epoch: n
   }
 }
 
+/** How far a stop by force has come; what is mounted anew begins with none. */
+function stopOf(kind: "KillUsers" | "ShutdownFilesystem" | "MountStage" | "BindDevice", { killed, shutDown }: Session): Pick<Session, "killed" | "shutDown"> {
+  if (kind === "KillUsers") return { killed: true, shutDown };
+  return kind === "ShutdownFilesystem" ? { killed, shutDown: true } : { killed: false, shutDown: false };
+}
+
 /** A new epoch forgets everything that concerned the owner's part of the old one. */
 function keepProvider(session: Session): Session {
-  const { announced, zeroed, wiped, jobs, seen } = session;
-  return { ...EMPTY_SESSION, announced, zeroed, wiped, jobs, seen: { ...NOTHING_SEEN, cut: seen.cut } };
+  const { announced, zeroed, wiped, extended, jobs, seen } = session;
+  return { ...EMPTY_SESSION, announced, zeroed, wiped, extended, jobs, seen: { ...NOTHING_SEEN, cut: seen.cut } };
 }
 
 /** A join that failed or was lost again is tried later, each time at twice the distance. */
@@ -193,6 +210,7 @@ export function afterFailure(session: Session, action: Action, code: ErrorCode, 
       // MD does not take them all although the stop was clean: any one of R has every acknowledged write (L1, I3).
       return code === "Unsafe" ? { ...session, startAlone: true } : session;
     case "UnmountStage":
+    case "RemoveVolumeDevice":
       // Somebody came to use the volume after its users were killed: they are killed again (I4).
       return { ...session, killed: false };
     default:

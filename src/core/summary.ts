@@ -1,5 +1,6 @@
 /** What people read in `kubectl get msvol`: phase, MD state, counters, one sentence. Pure. */
 import type { MeshStorVolume, PartitionState, Phase, VolumeStatus } from "../api/volume.ts";
+import { mustGrow } from "./growth.ts";
 import type { Mirror } from "./observed.ts";
 import type { Sample } from "./time-left.ts";
 import type { MirrorView, VolumeView } from "./view.ts";
@@ -73,7 +74,7 @@ function phaseOf(view: VolumeView, syncing: boolean): Phase {
   // A copy that was placed in another's stead is being made up to date: the seeds' `Replacing recovering 67.3%`.
   if (view.members.some((m) => m.record.state === "Syncing" && m.record.replaces !== undefined && isPresent(view, m.record.replaces))) return "Replacing";
   if (syncing || view.members.some((m) => m.record.state === "Syncing")) return "Syncing";
-  return "Synced";
+  return mustGrow(view.volume) ? "Expanding" : "Synced";
 }
 
 function isPresent(view: VolumeView, uuid: string): boolean {

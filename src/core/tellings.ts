@@ -2,7 +2,7 @@
  * What is said as Kubernetes events when the record changes: each change once, by the program that made it, in one sentence.
  * A function of the record before and after, so that nothing is said that was not written. Pure.
  */
-import type { FormerOwner, MeshStorVolume, PartitionRecord, VolumeStatus } from "../api/volume.ts";
+import type { FormerOwner, MeshStorVolume, PartitionRecord, VolumeSpec, VolumeStatus } from "../api/volume.ts";
 import type { RecordAction } from "./action.ts";
 import { sentenceOf } from "./judge.ts";
 import { recordedIn } from "./sentence.ts";
@@ -24,6 +24,24 @@ export function tellingsOf(kind: RecordAction["kind"], before: VolumeStatus, aft
   if (kind === "RecordOut") return losses(before, after);
   if (kind === "RecordIn") return returns(before, after);
   return kind === "RecordRetired" ? departures(before, after.status ?? {}) : [];
+}
+
+/** What is wanted of a volume was changed: by kubectl scale, a VolumeAttributesClass, or by hand; the last writer wins. */
+export function wishTellings(before: VolumeSpec, after: MeshStorVolume): Telling[] {
+  const fields = (["numberOfCopies", "memberMissingTimeout"] as const).filter((field) => before[field] !== after.spec[field]);
+  return fields.map((field) => ({
+    type: "Normal",
+    reason: "Modified",
+    action: "Modify",
+    note: `${field} is ${after.spec[field]} now, it was ${before[field]}${writerOf(field, after)}`,
+  }));
+}
+
+/** Who wrote the field last, as the API server keeps it. */
+function writerOf(field: string, { metadata }: MeshStorVolume): string {
+  const writers = (metadata.managedFields ?? []).filter((m) => m.subresource !== "status" && JSON.stringify(m.fieldsV1 ?? {}).includes(`"f:${field}"`));
+  const last = writers.toSorted((a, b) => (a.time ?? "").localeCompare(b.time ?? "")).at(-1);
+  return last?.manager ? `; written by ${last.manager}` : "";
 }
 
 /** What the controller says of a change that only a controller makes: a copy is given up, another one is placed. */

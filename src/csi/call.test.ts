@@ -22,3 +22,22 @@ test("the signal aborts before the caller's deadline, so that a sentence is sent
   t.mock.timers.tick(1);
   assert.deepEqual([early, await answered.promise], ["nothing yet", statusOf(new MeshStorError("Waiting", "Probe did not end before the caller's deadline"))]);
 });
+
+test("a handler that does not heed the signal is answered for, before the deadline, and goes on", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout", "Date"] });
+  const work = Promise.withResolvers<never>();
+  const answers: unknown[] = [];
+  const call = { request: {}, getDeadline: () => 3_000, on: () => {} } as unknown as ServerUnaryCall<unknown, never>;
+  const callback: sendUnaryData<never> = (error) => answers.push(error);
+  unaryCall("Probe", () => work.promise, { log: silentLogger, stopping: new AbortController().signal })(call, callback);
+  const settled = async () => {
+    for (let i = 0; i < 10; i += 1) await Promise.resolve();
+    return answers.length;
+  };
+  t.mock.timers.tick(2_700);
+  const before = await settled();
+  t.mock.timers.tick(150);
+  const after = await settled();
+  work.reject(new Error("nobody hears this"));
+  assert.deepEqual([before, after, await settled(), answers], [0, 1, 1, [statusOf(new MeshStorError("Waiting", "Probe did not end before the caller's deadline"))]]);
+});

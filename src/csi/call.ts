@@ -2,7 +2,8 @@
  * The one wrapper around every handler. An async handler that rejects would end the process
  * (grpc-js hands the promise to nobody); here every failure becomes a status of the error table.
  * The caller's deadline and its cancellation become an AbortSignal whose reason is an error of the
- * table, and which aborts a little before the deadline, so that a sentence can still be sent.
+ * table, and which aborts a little before the deadline, so that a sentence can still be sent. What
+ * a handler cannot stop half-way (a mount) goes on behind the answer, and keeps its volume's lock.
  */
 import type { handleUnaryCall, ServerUnaryCall, StatusObject } from "@grpc/grpc-js";
 
@@ -21,7 +22,7 @@ const LONGEST_MARGIN_MS = 1000;
 const LONGEST_DETAILS = 2000;
 
 /** Calls that change something are logged when they succeed; the others only on debug level. */
-const CHANGING = /Create|Delete|Stage|Unstage|Publish|Unpublish/;
+const CHANGING = /Create|Delete|Modify|Expand|Stage|Unstage|Publish|Unpublish/;
 
 /** A grpc-js handler from an async function. */
 export function unaryCall<Request, Response>(
@@ -34,8 +35,8 @@ export function unaryCall<Request, Response>(
     const started = performance.now();
     const bound = boundCall(name, call, options.stopping);
     const ms = () => Math.round(performance.now() - started);
-    Promise.resolve()
-      .then(() => handler(call.request, bound.signal))
+    const work = Promise.resolve().then(() => handler(call.request, bound.signal));
+    Promise.race([work, bound.over])
       .then(
         (response) => {
           log[CHANGING.test(name) ? "info" : "debug"]("call answered", { ms: ms() });
@@ -58,13 +59,28 @@ function callFields(call: string, request: unknown): Record<string, unknown> {
   return typeof volume === "string" ? { call, volume: volume.slice(0, 128) } : { call };
 }
 
+/** The end of a call: when its handler is told, and when it is not waited for any longer. */
+interface Bound {
+  signal: AbortSignal;
+  /** Rejects with the signal's reason where the handler does not heed it in time. */
+  over: Promise<never>;
+  release: () => void;
+}
+
 /** The signal of a call: its deadline less a margin, its cancellation, the end of the program. */
-function boundCall(name: string, call: ServerUnaryCall<unknown, unknown>, stopping: AbortSignal): { signal: AbortSignal; release: () => void } {
+function boundCall(name: string, call: ServerUnaryCall<unknown, unknown>, stopping: AbortSignal): Bound {
   const controller = new AbortController();
   const left = Number(call.getDeadline()) - Date.now();
   const margin = Math.min(LONGEST_MARGIN_MS, left / 10);
   const bound = Math.max(0, Math.min(left - margin, LONGEST_CALL_MS));
-  const abort = (sentence: string) => controller.abort(new MeshStorError("Waiting", `${name} ${sentence}`));
+  const { promise: over, reject } = Promise.withResolvers<never>();
+  let late: NodeJS.Timeout | undefined;
+  const abort = (sentence: string) => {
+    if (controller.signal.aborted) return;
+    const reason = new MeshStorError("Waiting", `${name} ${sentence}`);
+    controller.abort(reason);
+    late = setTimeout(() => reject(reason), Math.max(0, Math.min(margin, LONGEST_MARGIN_MS) / 2));
+  };
   const timer = setTimeout(abort, bound, "did not end before the caller's deadline");
   const stop = () => abort("was interrupted: the program stops");
   call.on("cancelled", () => abort("was cancelled by the caller"));
@@ -72,9 +88,10 @@ function boundCall(name: string, call: ServerUnaryCall<unknown, unknown>, stoppi
   if (stopping.aborted) stop();
   const release = () => {
     clearTimeout(timer);
+    clearTimeout(late);
     stopping.removeEventListener("abort", stop);
   };
-  return { signal: controller.signal, release };
+  return { signal: controller.signal, over, release };
 }
 
 /** The error of the table behind whatever was thrown; an abort that surfaced as something else is the signal's reason. */

@@ -63,6 +63,13 @@ export function checkSize(range: CapacityRange | undefined): SizeWish {
   return { capacityBytes: wanted, atLeast: required > 0 ? required : MINIMUM_CAPACITY, atMost: limit > 0 ? limit : wanted };
 }
 
+/** The size that a volume shall grow to. @throws MeshStorError InvalidParameter, SizeOutOfRange */
+export function checkExpansion(range: CapacityRange | undefined): { capacityBytes: number; atLeast: number; atMost: number | null } {
+  if (!range || (range.requiredBytes === 0n && range.limitBytes === 0n)) throw new MeshStorError("InvalidParameter", "capacity_range is missing");
+  const { capacityBytes, atLeast } = checkSize(range);
+  return { capacityBytes, atLeast, atMost: range.limitBytes === 0n ? null : Number(range.limitBytes) };
+}
+
 function bytesOf(field: string, value: bigint): number {
   if (value < 0n) throw new MeshStorError("SizeOutOfRange", `${field} ${value} is negative`);
   if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw new MeshStorError("SizeOutOfRange", `${field} ${value} is beyond every drive`);

@@ -5,7 +5,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { MeshStorError } from "../base/errors.ts";
 import { GiB, MiB } from "../base/units.ts";
 import { controllerService } from "./controller.ts";
-import type { CapacityRequest, ControllerPort, CreateRequest, VolumeSummary } from "./controller-port.ts";
+import type { CapacityRequest, ControllerPort, CreateRequest, ExpandRequest, ModifyRequest, VolumeSummary } from "./controller-port.ts";
 import { Controller, type CreateVolumeRequestSchema, VolumeCapability_AccessMode_Mode as Mode } from "./gen/csi_pb.ts";
 import { codeOf, refusalOf, withServer } from "./test-client.ts";
 
@@ -16,6 +16,8 @@ const NODE_KEY = "topology.io.meshstor.csi.mesh/node";
 function fakePort() {
   const created: CreateRequest[] = [];
   const removed: string[] = [];
+  const modified: ModifyRequest[] = [];
+  const expanded: ExpandRequest[] = [];
   const asked: CapacityRequest[] = [];
   const volumes = new Map<string, VolumeSummary>();
   const port: ControllerPort = {
@@ -27,6 +29,14 @@ function fakePort() {
       const volume = { volumeID, capacityBytes, abnormal: false, message: "all copies are in sync", spec };
       volumes.set(volumeID, volume);
       return volume;
+    },
+    expand: async (request) => {
+      expanded.push(request);
+      return request.capacityBytes;
+    },
+    modify: async (request) => {
+      if (!volumes.has(request.volumeID)) throw new MeshStorError("VolumeNotFound", `volume_id ${request.volumeID} does not exist`);
+      modified.push(request);
     },
     remove: async (volumeID) => {
       removed.push(volumeID);
@@ -40,7 +50,7 @@ function fakePort() {
       return { availableBytes: 9 * GiB, biggestVolumeBytes: 3 * GiB };
     },
   };
-  return { created, removed, asked, volumes, service: controllerService(port) };
+  return { created, removed, modified, expanded, asked, volumes, service: controllerService(port) };
 }
 
 type Create = MessageInitShape<typeof CreateVolumeRequestSchema>;
@@ -65,6 +75,7 @@ test("a request reaches the role as it was checked; the answer carries no topolo
     requestedName: "PVC_1",
     volumeID: first!.volumeID,
     parameters: { numberOfCopies: 3, drivesPerCopy: 2, memberMissingTimeout: 60 },
+    volumeMode: "Filesystem",
     fsType: "xfs",
     capacityBytes: GiB + MiB,
     atLeast: GiB + 1,
@@ -86,10 +97,16 @@ test("bad input: one code each, a sentence with the field, and the role is never
     ["quotes", create({ name: `a"'b` }), "INVALID_ARGUMENT", /name "a\\"'b" is not allowed/],
     ["newlines", create({ name: "a\nb" }), "INVALID_ARGUMENT", /name "a\\nb" is not allowed/],
     ["no capabilities", create({ volumeCapabilities: [] }), "INVALID_ARGUMENT", /^volume_capabilities is missing/],
-    ["block", create({ volumeCapabilities: [mount(), block] }), "INVALID_ARGUMENT", /^volume_capabilities\[1\]\.block: raw block volumes are not offered yet/],
+    ["both modes", create({ volumeCapabilities: [mount(), block] }), "INVALID_ARGUMENT", /^volume_capabilities: mount in one and block in another/],
+    [
+      "two filesystems",
+      create({ volumeCapabilities: [mount(1, "xfs"), mount(1, "ext4")] }),
+      "INVALID_ARGUMENT",
+      /^volume_capabilities: mount.fs_type is xfs in one and ext4 in another/,
+    ],
     ["ReadWriteMany", create({ volumeCapabilities: [mount(Mode.MULTI_NODE_MULTI_WRITER)] }), "INVALID_ARGUMENT", /^volume_capabilities\[0\]\.access_mode MULTI_NODE_MULTI_WRITER/],
     ["ReadOnlyMany", create({ volumeCapabilities: [mount(Mode.MULTI_NODE_READER_ONLY)] }), "INVALID_ARGUMENT", /MULTI_NODE_READER_ONLY is not offered/],
-    ["ext4", create({ volumeCapabilities: [mount(1, "ext4")] }), "INVALID_ARGUMENT", /fs_type "ext4" is not offered/],
+    ["btrfs", create({ volumeCapabilities: [mount(1, "btrfs")] }), "INVALID_ARGUMENT", /fs_type "btrfs" is not offered/],
     ["copies 0", parameter("numberOfCopies", "0"), "INVALID_ARGUMENT", /numberOfCopies is "0"/],
     ["copies -1", parameter("replicaCount", "-1"), "INVALID_ARGUMENT", /replicaCount is "-1"/],
     ["copies two", parameter("numberOfCopies", "two"), "INVALID_ARGUMENT", /numberOfCopies is "two"/],
@@ -104,7 +121,7 @@ test("bad input: one code each, a sentence with the field, and the role is never
     ["limit below", size(2 * GiB, GiB), "OUT_OF_RANGE", /limit_bytes 1073741824 is below required_bytes 2147483648/],
     ["negative", size(-1), "OUT_OF_RANGE", /required_bytes -1 is negative/],
     ["beyond everything", create({ capacityRange: { requiredBytes: 2n ** 62n } }), "OUT_OF_RANGE", /beyond every drive/],
-    ["attributes class", create({ mutableParameters: { numberOfCopies: "3" } }), "INVALID_ARGUMENT", /^mutable_parameters: "numberOfCopies"/],
+    ["attributes class", create({ mutableParameters: { sectorSize: "512" } }), "INVALID_ARGUMENT", /^VolumeAttributesClass parameter sectorSize cannot be changed/],
     ["from a snapshot", create({ volumeContentSource: { type: { case: "snapshot", value: { snapshotId: "s" } } } }), "INVALID_ARGUMENT", /^volume_content_source/],
   ];
   await withServer(Controller, service, async (client) => {
@@ -175,7 +192,7 @@ test("capacity, conditions and capabilities", async () => {
     const capacity = await client.call("getCapacity", { parameters: { replicaCount: "3" }, accessibleTopology: { segments: { [NODE_KEY]: "n1" } } });
     assert.deepEqual([capacity.availableCapacity, capacity.maximumVolumeSize, capacity.minimumVolumeSize], [BigInt(9 * GiB), BigInt(3 * GiB), BigInt(512 * MiB)]);
     assert.deepEqual(asked, [{ parameters: { numberOfCopies: 3, drivesPerCopy: 1, memberMissingTimeout: 900 }, within: ["n1"] }]);
-    assert.equal((await client.call("getCapacity", { volumeCapabilities: [block] })).availableCapacity, 0n);
+    assert.equal((await client.call("getCapacity", { volumeCapabilities: [mount(Mode.MULTI_NODE_MULTI_WRITER)] })).availableCapacity, 0n);
     assert.equal(await codeOf(client.call("getCapacity", { parameters: { replicaCount: "0" } })), "INVALID_ARGUMENT");
     await client.call("createVolume", create());
     volumes.set("pvc-1", { ...volumes.get("pvc-1")!, abnormal: true, message: "the copy on node n2 is missing" });
@@ -185,7 +202,44 @@ test("capacity, conditions and capabilities", async () => {
     const { capabilities } = await client.call("controllerGetCapabilities", {});
     assert.deepEqual(
       capabilities.map((c) => c.type.case === "rpc" && c.type.value.type),
-      [1, 3, 4, 12, 11, 13],
+      [1, 3, 4, 12, 11, 13, 9, 14],
     );
   });
+});
+
+test("a VolumeAttributesClass: understood at creation and later, in both spellings; what is unknown or fixed is named", async () => {
+  const { created, modified, service } = fakePort();
+  await withServer(Controller, service, async (client) => {
+    await client.call("createVolume", create({ parameters: { replicaCount: "2" }, mutableParameters: { numberOfCopies: "3" } }));
+    const modify = (mutableParameters: Record<string, string>, volumeId = "pvc-1") => client.call("controllerModifyVolume", { volumeId, mutableParameters });
+    await modify({ replicaCount: "1", memberMissingTimeout: "60" });
+    const cases: [Promise<unknown>, string, RegExp][] = [
+      [modify({ copies: "3" }), "INVALID_ARGUMENT", /^VolumeAttributesClass parameter "copies" \(value "3"\) is not known/],
+      [modify({ drivesPerCopy: "2" }), "INVALID_ARGUMENT", /^VolumeAttributesClass parameter drivesPerCopy cannot be changed/],
+      [modify({ numberOfCopies: "99" }), "INVALID_ARGUMENT", /numberOfCopies is "99": it must be a whole number from 1 to 16/],
+      [modify({}), "INVALID_ARGUMENT", /^mutable_parameters is missing/],
+      [modify({ numberOfCopies: "3" }, "nobodys"), "NOT_FOUND", /nobodys/],
+    ];
+    for (const [call, code, details] of cases) {
+      const refusal = await refusalOf(call);
+      assert.equal(refusal.code, code);
+      assert.match(refusal.details, details);
+    }
+  });
+  assert.deepEqual(created[0]!.parameters.numberOfCopies, 3);
+  assert.deepEqual(modified, [{ volumeID: "pvc-1", change: { numberOfCopies: 1, memberMissingTimeout: 60 } }]);
+});
+
+test("expansion: whole MiB, the limit kept, and the node has its part to do", async () => {
+  const { expanded, service } = fakePort();
+  await withServer(Controller, service, async (client) => {
+    const expand = (capacityRange: object | undefined, volumeId = "pvc-1") => client.call("controllerExpandVolume", { volumeId, ...(capacityRange && { capacityRange }) });
+    const answer = await expand({ requiredBytes: BigInt(2 * GiB - 1), limitBytes: BigInt(3 * GiB) });
+    assert.deepEqual([answer.capacityBytes, answer.nodeExpansionRequired], [BigInt(2 * GiB), true]);
+    assert.deepEqual(
+      [await codeOf(expand(undefined)), await codeOf(expand({ requiredBytes: 2n, limitBytes: 1n })), await codeOf(expand({ requiredBytes: BigInt(GiB) }, "../x"))],
+      ["INVALID_ARGUMENT", "OUT_OF_RANGE", "NOT_FOUND"],
+    );
+  });
+  assert.deepEqual(expanded, [{ volumeID: "pvc-1", capacityBytes: 2 * GiB, atLeast: 2 * GiB - 1, atMost: 3 * GiB }]);
 });

@@ -1,13 +1,13 @@
 /** CSI Controller: checks arguments, keeps one operation per volume, and hands over to the controller role. */
 import type { MessageInitShape } from "@bufbuild/protobuf";
 
-import { parseParameters, type VolumeParameters } from "../api/parameters.ts";
+import { parseMutableParameters, parseParameters, type VolumeParameters } from "../api/parameters.ts";
 import type { VolumeSpec } from "../api/volume.ts";
 import { isVolumeName, volumeNameFor } from "../api/volume-name.ts";
 import { asMeshStorError, MeshStorError } from "../base/errors.ts";
 import { type BoundService, bindService } from "./adapter.ts";
 import { checkCapabilities, unsupportedReason } from "./capabilities.ts";
-import { checkPage, checkSize, checkVolumeID, MINIMUM_CAPACITY, nodesWithin, pageToken, readTopology } from "./checks.ts";
+import { checkExpansion, checkPage, checkSize, checkVolumeID, MINIMUM_CAPACITY, nodesWithin, pageToken, readTopology } from "./checks.ts";
 import type { ControllerPort, CreateRequest, VolumeSummary } from "./controller-port.ts";
 import {
   Controller,
@@ -18,10 +18,18 @@ import {
   type ValidateVolumeCapabilitiesRequest,
   type VolumeSchema,
 } from "./gen/csi_pb.ts";
-import { quoted } from "./quoted.ts";
 import { VolumeLocks } from "./volume-lock.ts";
 
-const CAPABILITIES = [Rpc.CREATE_DELETE_VOLUME, Rpc.LIST_VOLUMES, Rpc.GET_CAPACITY, Rpc.GET_VOLUME, Rpc.VOLUME_CONDITION, Rpc.SINGLE_NODE_MULTI_WRITER];
+const CAPABILITIES = [
+  Rpc.CREATE_DELETE_VOLUME,
+  Rpc.LIST_VOLUMES,
+  Rpc.GET_CAPACITY,
+  Rpc.GET_VOLUME,
+  Rpc.VOLUME_CONDITION,
+  Rpc.SINGLE_NODE_MULTI_WRITER,
+  Rpc.EXPAND_VOLUME,
+  Rpc.MODIFY_VOLUME,
+];
 
 /** The Controller service over the controller role. */
 export function controllerService(port: ControllerPort): BoundService {
@@ -42,6 +50,20 @@ export function controllerService(port: ControllerPort): BoundService {
     validateVolumeCapabilities: (request, signal) => validate(port, request, signal),
     listVolumes: (request, signal) => list(port, request, signal),
     getCapacity: (request, signal) => capacity(port, request, signal),
+    controllerExpandVolume: async (request, signal) => {
+      const volumeID = checkVolumeID(request.volumeId);
+      const wish = checkExpansion(request.capacityRange);
+      const capacityBytes = await locks.run(volumeID, "ControllerExpandVolume", () => port.expand({ volumeID, ...wish }, signal));
+      // The node that has it staged waits until it has grown; one that nobody uses grows when it is next used.
+      return { capacityBytes: BigInt(capacityBytes), nodeExpansionRequired: true };
+    },
+    controllerModifyVolume: async (request, signal) => {
+      const volumeID = checkVolumeID(request.volumeId);
+      const change = parseMutableParameters(request.mutableParameters);
+      if (Object.keys(change).length === 0) throw new MeshStorError("InvalidParameter", "mutable_parameters is missing");
+      await locks.run(volumeID, "ControllerModifyVolume", () => port.modify({ volumeID, change }, signal));
+      return {};
+    },
     controllerGetVolume: async (request, signal) => {
       const volume = await mustFind(port, request.volumeId, signal);
       return { volume: volumeOf(volume), status: { volumeCondition: conditionOf(volume) } };
@@ -53,13 +75,12 @@ export function controllerService(port: ControllerPort): BoundService {
 function readCreate(request: CreateVolumeRequest): CreateRequest {
   if (request.name === "") throw new MeshStorError("InvalidName", "name is missing");
   const volumeID = volumeNameFor(request.name);
-  checkCapabilities(request.volumeCapabilities);
-  const parameters = parseParameters(request.parameters);
-  const mutable = mutableRefusal(request.mutableParameters);
-  if (mutable !== null) throw new MeshStorError("InvalidParameter", mutable);
+  const { volumeMode, fsType } = checkCapabilities(request.volumeCapabilities);
+  // What a VolumeAttributesClass says goes before the StorageClass.
+  const parameters = { ...parseParameters(request.parameters), ...parseMutableParameters(request.mutableParameters) };
   if (request.volumeContentSource) throw new MeshStorError("UnsupportedCapability", "volume_content_source: volumes from snapshots or other volumes are not offered");
   const size = checkSize(request.capacityRange);
-  return { requestedName: request.name, volumeID, parameters, fsType: "xfs", ...size, ...readTopology(request.accessibilityRequirements) };
+  return { requestedName: request.name, volumeID, parameters, volumeMode, fsType, ...size, ...readTopology(request.accessibilityRequirements) };
 }
 
 async function mustFind(port: ControllerPort, id: string, signal: AbortSignal): Promise<VolumeSummary> {
@@ -74,21 +95,16 @@ async function validate(port: ControllerPort, request: ValidateVolumeCapabilitie
   if (request.volumeId === "") throw new MeshStorError("InvalidParameter", "volume_id is missing");
   if (volumeCapabilities.length === 0) throw new MeshStorError("InvalidParameter", "volume_capabilities is missing");
   const volume = await mustFind(port, request.volumeId, signal);
-  const refusal = unsupportedReason(volumeCapabilities) ?? parametersRefusal(parameters, volume.spec) ?? mutableRefusal(mutableParameters);
+  const refusal = unsupportedReason(volumeCapabilities, { name: volume.volumeID, spec: volume.spec }) ?? parametersRefusal(parameters, mutableParameters, volume.spec);
   if (refusal !== null) return { message: refusal };
   return { confirmed: { volumeCapabilities, volumeContext, parameters, mutableParameters } };
 }
 
-function mutableRefusal(parameters: Record<string, string>): string | null {
-  const [key] = Object.keys(parameters);
-  return key === undefined ? null : `mutable_parameters: ${quoted(key)} is not offered`;
-}
-
-/** Why the parameters are not those of the volume, or null. */
-function parametersRefusal(parameters: Record<string, string>, spec: VolumeSpec): string | null {
-  if (Object.keys(parameters).length === 0) return null;
+/** Why the parameters are not those of the volume, or null; those of a VolumeAttributesClass go before those of the StorageClass. */
+function parametersRefusal(parameters: Record<string, string>, mutable: Record<string, string>, spec: VolumeSpec): string | null {
+  if (Object.keys({ ...parameters, ...mutable }).length === 0) return null;
   try {
-    return differenceOf(parseParameters(parameters), spec);
+    return differenceOf({ ...parseParameters(parameters), ...parseMutableParameters(mutable) }, spec);
   } catch (error) {
     return asMeshStorError(error).message;
   }

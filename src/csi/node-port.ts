@@ -4,10 +4,14 @@
  * belongs to another volume) is the agent's to refuse, with an error of the table.
  */
 
+import type { FsType, VolumeMode } from "../api/volume.ts";
+
 export interface StageRequest {
   volumeID: string;
   stagingPath: string;
-  fsType: "xfs";
+  volumeMode: VolumeMode;
+  /** Null: the volume's own. */
+  fsType: FsType | null;
   mountFlags: string[];
   readOnly: boolean;
 }
@@ -19,6 +23,8 @@ export interface PublishRequest {
   volumeID: string;
   stagingPath: string;
   targetPath: string;
+  volumeMode: VolumeMode;
+  fsType: FsType | null;
   readOnly: boolean;
   /** No other target of this volume may exist on the node (ReadWriteOncePod); refused with TargetInUse otherwise. */
   exclusive: boolean;
@@ -37,11 +43,20 @@ export interface Usage {
   available: number;
 }
 export interface VolumeStats {
-  bytes: Usage;
-  inodes: Usage;
+  /** Of a filesystem. */
+  bytes?: Usage;
+  inodes?: Usage;
+  /** Of a raw device, in bytes. */
+  size?: number;
   /** True if the volume is degraded or worse; `message` says in which way. */
   abnormal: boolean;
   message: string;
+}
+export interface ExpandRequest {
+  volumeID: string;
+  volumePath: string;
+  /** Bytes that the volume shall have at least; 0: as many as the volume's spec says. */
+  atLeast: number;
 }
 export interface NodeInfo {
   nodeID: string;
@@ -57,5 +72,7 @@ export interface NodePort {
   publish(request: PublishRequest, signal: AbortSignal): Promise<void>;
   unpublish(request: UnpublishRequest, signal: AbortSignal): Promise<void>;
   stats(request: StatsRequest, signal: AbortSignal): Promise<VolumeStats>;
+  /** Waits until the volume that is mounted there has grown; resolves with its size. */
+  expand(request: ExpandRequest, signal: AbortSignal): Promise<number>;
   info(): NodeInfo;
 }

@@ -14,6 +14,8 @@ const capability = (mode: number = Mode.SINGLE_NODE_WRITER, fsType = "", mountFl
   accessType: { case: "mount" as const, value: { fsType, mountFlags } },
   accessMode: { mode: mode as Mode },
 });
+/** A pod's label as kubelet passes it where the CSIDriver says seLinuxMount. */
+const SELINUX = 'context="system_u:object_r:container_file_t:s0:c12,c34"';
 const block = { accessType: { case: "block" as const, value: {} }, accessMode: { mode: Mode.SINGLE_NODE_WRITER } };
 
 function recorder(change: Partial<NodePort> = {}) {
@@ -26,6 +28,7 @@ function recorder(change: Partial<NodePort> = {}) {
     publish: record("publish"),
     unpublish: record("unpublish"),
     stats: async () => ({ bytes: usage, inodes: usage, abnormal: true, message: "degraded: n2 is away" }),
+    expand: async () => 7,
     info: () => ({ nodeID: "n1", maxVolumes: 100, topology: {} }),
     ...change,
   };
@@ -35,7 +38,7 @@ function recorder(change: Partial<NodePort> = {}) {
 test("what is asked reaches the agent as it was checked", async () => {
   const { calls, service } = recorder();
   await withServer(Node, service, async (client) => {
-    const volumeCapability = capability(Mode.SINGLE_NODE_MULTI_WRITER, "xfs", ["noatime", "ro", "logbsize=256k"]);
+    const volumeCapability = capability(Mode.SINGLE_NODE_MULTI_WRITER, "xfs", ["noatime", "ro", "logbsize=256k", SELINUX]);
     await client.call("nodeStageVolume", { volumeId: ID, stagingTargetPath: `${STAGING}/`, volumeCapability });
     await client.call("nodePublishVolume", { volumeId: ID, stagingTargetPath: STAGING, targetPath: TARGET, volumeCapability: capability(), readonly: true });
     await client.call("nodePublishVolume", { volumeId: ID, stagingTargetPath: STAGING, targetPath: TARGET, volumeCapability: capability(Mode.SINGLE_NODE_SINGLE_WRITER) });
@@ -43,9 +46,9 @@ test("what is asked reaches the agent as it was checked", async () => {
     await client.call("nodeUnstageVolume", { volumeId: ID, stagingTargetPath: STAGING });
   });
   assert.deepEqual(calls, [
-    ["stage", { volumeID: ID, stagingPath: STAGING, fsType: "xfs", mountFlags: ["noatime", "logbsize=256k"], readOnly: true }],
-    ["publish", { volumeID: ID, stagingPath: STAGING, targetPath: TARGET, readOnly: true, exclusive: false }],
-    ["publish", { volumeID: ID, stagingPath: STAGING, targetPath: TARGET, readOnly: false, exclusive: true }],
+    ["stage", { volumeID: ID, stagingPath: STAGING, volumeMode: "Filesystem", fsType: "xfs", mountFlags: ["noatime", "logbsize=256k", SELINUX], readOnly: true }],
+    ["publish", { volumeID: ID, stagingPath: STAGING, targetPath: TARGET, volumeMode: "Filesystem", fsType: null, readOnly: true, exclusive: false }],
+    ["publish", { volumeID: ID, stagingPath: STAGING, targetPath: TARGET, volumeMode: "Filesystem", fsType: null, readOnly: false, exclusive: true }],
     ["unpublish", { volumeID: ID, targetPath: TARGET }],
     ["unstage", { volumeID: ID, stagingPath: STAGING }],
   ]);
@@ -58,7 +61,7 @@ test("info, capabilities and stats", async () => {
     const { capabilities } = await client.call("nodeGetCapabilities", {});
     assert.deepEqual(
       capabilities.map((c) => c.type.case === "rpc" && c.type.value.type),
-      [1, 2, 4, 5],
+      [1, 2, 3, 4, 5],
     );
     const stats = await client.call("nodeGetVolumeStats", { volumeId: ID, volumePath: TARGET });
     assert.deepEqual(
@@ -70,6 +73,23 @@ test("info, capabilities and stats", async () => {
     );
     assert.deepEqual([stats.volumeCondition?.abnormal, stats.volumeCondition?.message], [true, "degraded: n2 is away"]);
   });
+});
+
+test("a raw block volume: staged and published as one, and of its usage only the size is known", async () => {
+  const { calls, service } = recorder({ stats: async () => ({ size: 1024, abnormal: false, message: "all copies are in sync" }) });
+  await withServer(Node, service, async (client) => {
+    await client.call("nodeStageVolume", { volumeId: ID, stagingTargetPath: STAGING, volumeCapability: block });
+    await client.call("nodePublishVolume", { volumeId: ID, stagingTargetPath: STAGING, targetPath: TARGET, volumeCapability: block, readonly: true });
+    const { usage } = await client.call("nodeGetVolumeStats", { volumeId: ID, volumePath: TARGET });
+    assert.deepEqual(
+      usage.map((u) => [u.unit, u.total, u.used, u.available]),
+      [[1, 1024n, 0n, 0n]],
+    );
+  });
+  assert.deepEqual(calls, [
+    ["stage", { volumeID: ID, stagingPath: STAGING, volumeMode: "Block", fsType: null, mountFlags: [], readOnly: false }],
+    ["publish", { volumeID: ID, stagingPath: STAGING, targetPath: TARGET, volumeMode: "Block", fsType: null, readOnly: true, exclusive: false }],
+  ]);
 });
 
 test("bad arguments: one code each, a sentence with the field, and the agent is never asked", async () => {
@@ -91,13 +111,15 @@ test("bad arguments: one code each, a sentence with the field, and the agent is 
       ["no capability", () => stage({ volumeCapability: undefined }), "INVALID_ARGUMENT", /^volume_capability is missing/],
       ["no access type", () => stage({ volumeCapability: { accessMode: { mode: 1 } } }), "INVALID_ARGUMENT", /neither mount nor block/],
       ["no access mode", () => stage({ volumeCapability: { accessType: { case: "mount", value: {} } } }), "INVALID_ARGUMENT", /access_mode is missing/],
-      ["block", () => stage({ volumeCapability: block }), "INVALID_ARGUMENT", /^volume_capability.block: raw block volumes are not offered yet/],
       ["many writers", () => stage({ volumeCapability: capability(Mode.MULTI_NODE_MULTI_WRITER) }), "INVALID_ARGUMENT", /access_mode MULTI_NODE_MULTI_WRITER is not offered/],
       ["reader only", () => stage({ volumeCapability: capability(Mode.SINGLE_NODE_READER_ONLY) }), "INVALID_ARGUMENT", /access_mode SINGLE_NODE_READER_ONLY/],
       ["unknown mode", () => stage({ volumeCapability: capability(77) }), "INVALID_ARGUMENT", /access_mode 77 is not offered/],
-      ["ext4", () => stage({ volumeCapability: capability(1, "ext4") }), "INVALID_ARGUMENT", /fs_type "ext4" is not offered/],
+      ["btrfs", () => stage({ volumeCapability: capability(1, "btrfs") }), "INVALID_ARGUMENT", /fs_type "btrfs" is not offered, only "xfs" and "ext4"/],
       ["flag that undoes safety", () => stage({ volumeCapability: capability(1, "", ["nouuid"]) }), "INVALID_ARGUMENT", /mount_flags: "nouuid"/],
       ["flag that is two", () => stage({ volumeCapability: capability(1, "", ["noatime,norecovery"]) }), "INVALID_ARGUMENT", /mount_flags: "noatime,norecovery"/],
+      ["a context that is two", () => stage({ volumeCapability: capability(1, "", ['context="a",norecovery,x="b"']) }), "INVALID_ARGUMENT", /mount_flags: "context=/],
+      ["flag that brings in another device", () => stage({ volumeCapability: capability(1, "", ["logdev=/dev/sda"]) }), "INVALID_ARGUMENT", /mount_flags: "logdev=/],
+      ["flag of mount(8) itself", () => stage({ volumeCapability: capability(1, "", ["X-mount.mkdir"]) }), "INVALID_ARGUMENT", /mount_flags: "X-mount.mkdir"/],
       ["flag that is an option", () => stage({ volumeCapability: capability(1, "", ["--bind"]) }), "INVALID_ARGUMENT", /mount_flags: "--bind"/],
       ["no target", () => publish({ targetPath: "" }), "INVALID_ARGUMENT", /^target_path is missing/],
       ["relative target", () => publish({ targetPath: "mnt" }), "INVALID_ARGUMENT", /^target_path "mnt" is not an absolute path/],
@@ -113,7 +135,7 @@ test("bad arguments: one code each, a sentence with the field, and the agent is 
         "NOT_FOUND",
         /^volume pvc-1 is not mounted there: volume_path "some\/path"/,
       ],
-      ["expand", () => client.call("nodeExpandVolume", { volumeId: ID }), "UNIMPLEMENTED", /./],
+      ["expand without path", () => client.call("nodeExpandVolume", { volumeId: ID }), "INVALID_ARGUMENT", /^volume_path is missing/],
     ];
     for (const [name, call, code, details] of cases) {
       const refusal = await refusalOf(call());

@@ -27,8 +27,12 @@ test("the Identity service answers in both roles alike", () =>
     assert.deepEqual([info.name, info.vendorVersion], ["io.meshstor.csi.mesh", "1.2.3"]);
     const { capabilities } = await client.call("getPluginCapabilities", {});
     assert.deepEqual(
-      capabilities.map((c) => c.type.case === "service" && c.type.value.type),
-      [1, 2],
+      capabilities.map((c) => [c.type.case, c.type.value?.type]),
+      [
+        ["service", 1],
+        ["service", 2],
+        ["volumeExpansion", 1],
+      ],
     );
     assert.equal((await client.call("probe", {})).ready, true);
   }));

@@ -35,7 +35,7 @@ export async function freeSocket(path: string): Promise<void> {
 }
 
 /** True unless the kernel says that nobody listens there. */
-function answers(path: string): Promise<boolean> {
+export function answers(path: string): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(path);
     const settle = (answer: boolean) => {

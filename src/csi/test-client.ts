@@ -61,14 +61,14 @@ export async function codeOf(call: Promise<unknown>): Promise<GrpcStatusName | n
 }
 
 /** Runs a body against a server with these services on a socket of its own. */
-export async function withServer<S extends DescService>(service: S, bound: BoundService, body: (client: TestClient<S>) => Promise<void>): Promise<void> {
+export async function withServer<S extends DescService>(service: S, bound: BoundService, body: (client: TestClient<S>, path: string) => Promise<void>): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), "meshstor-csi-"));
   const path = join(folder, "csi.sock");
   const stop = new AbortController();
   const server = await serve({ endpoint: `unix://${path}`, services: [bound], log: silentLogger, signal: stop.signal, drainMs: 200 });
   const client = testClient(service, path);
   try {
-    await body(client);
+    await body(client, path);
   } finally {
     client.close();
     stop.abort();

@@ -3,22 +3,27 @@ import type { HostAction } from "../core/action.ts";
 import { closeWindow, createVolumeDevice, openWindow, removeVolumeDevice } from "./dm/devices.ts";
 import { shutdownFilesystem } from "./fence/shutdown.ts";
 import { resumeVolume, suspendVolume } from "./fence/suspend.ts";
+import { growVolumeDevice, growWindow } from "./dm/grow.ts";
+import { failVolume } from "./dm/fail.ts";
 import { guardVolume } from "./guard/arm.ts";
+import { growPartition, zeroExtension } from "./gpt/grow.ts";
 import { createPartition, deletePartition } from "./gpt/partition.ts";
 import { zeroPartition } from "./gpt/zero.ts";
 import { stampLabels } from "./label/stamp.ts";
 import { assembleMirror } from "./md/assemble.ts";
 import { createMirror } from "./md/create.ts";
+import { growMirror } from "./md/grow.ts";
 import { addMember, failMember, removeMember, setWriteMostlyOf, shrinkMirror } from "./md/members.ts";
 import { reAddMember } from "./md/readd.ts";
 import { stopArray } from "./md/stop.ts";
+import { bindDevice } from "./mount/bind-device.ts";
 import { mountPublish, mountStage, unmountPublish, unmountStage } from "./mount/commands.ts";
 import { connect } from "./nvme/connect.ts";
 import { disconnect } from "./nvme/disconnect.ts";
 import { cutExport } from "./nvmet/cut.ts";
 import { createExport } from "./nvmet/export.ts";
 import { killUsers } from "./users/kill.ts";
-import { makeFilesystem } from "./xfs/make.ts";
+import { growFilesystem, makeFilesystem } from "./filesystem.ts";
 
 export interface ApplyContext {
   /** Kubernetes UID of this node: host NQN and host ID derive from it. */
@@ -41,7 +46,10 @@ const ADAPTERS: Adapters = {
   CreateExport: createExport,
   Connect: (action, context) => connect(action, context.nodeUID),
   Disconnect: disconnect,
+  GrowPartition: growPartition,
+  ZeroExtension: (action, context) => zeroExtension(action, (fraction) => context.onProgress?.(fraction)),
   OpenWindow: openWindow,
+  GrowWindow: growWindow,
   CloseWindow: closeWindow,
   StampLabel: stampLabels,
   CreateMirror: createMirror,
@@ -51,17 +59,22 @@ const ADAPTERS: Adapters = {
   ReAddMember: reAddMember,
   AddMember: addMember,
   ShrinkMirror: shrinkMirror,
+  GrowMirror: growMirror,
   SetWriteMostly: setWriteMostlyOf,
   StopMirror: (action) => stopArray(action.device),
   CreateVolumeDevice: createVolumeDevice,
+  GrowVolumeDevice: growVolumeDevice,
   RemoveVolumeDevice: removeVolumeDevice,
   GuardVolume: guardVolume,
   SuspendVolume: suspendVolume,
   ResumeVolume: resumeVolume,
   KillUsers: killUsers,
   ShutdownFilesystem: shutdownFilesystem,
+  FailVolume: failVolume,
   MakeFilesystem: makeFilesystem,
   MountStage: mountStage,
+  GrowFilesystem: growFilesystem,
+  BindDevice: bindDevice,
   UnmountStage: unmountStage,
   MountPublish: mountPublish,
   UnmountPublish: unmountPublish,

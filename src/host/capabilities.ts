@@ -14,7 +14,9 @@ const MODULES = ["nvme-core", "nvme-tcp", "nvmet", "nvmet-tcp", "md-mod", "raid1
 
 /** Loads what is a module and mounts what is not mounted; what cannot be done shows in {@link hostRefusals}. */
 export async function prepareKernel(): Promise<void> {
-  for (const module of MODULES) await run(["modprobe", "--quiet", module], { deadlineMs: 20_000 }).catch(() => null);
+  const there = await Promise.all(MODULES.map((module) => exists(`${ROOTS.sys}/module/${module.replaceAll("-", "_")}`)));
+  const absent = MODULES.filter((_, index) => !there[index]);
+  if (absent.length > 0) await run(["modprobe", "--quiet", "--all", ...absent], { deadlineMs: 60_000 }).catch(() => null);
   if (!(await exists(`${ROOTS.configfs}/nvmet`))) await run(["mount", "-t", "configfs", "none", ROOTS.configfs], { deadlineMs: 10_000 });
   // Shows the target's controllers (nvmet/cut.ts); where it cannot be had, cutting takes a moment longer.
   if (!(await exists(`${ROOTS.debugfs}/nvmet`))) await run(["mount", "-t", "debugfs", "none", ROOTS.debugfs], { deadlineMs: 10_000 });

@@ -42,6 +42,7 @@ test("versions of the tools, as Debian 13 prints them", () => {
     nvme: "nvme version 2.13 (git 2.13)\nlibnvme version 1.13 (git 1.13)",
     dmsetup: "Library version:   1.02.205 (2025-01-14)\nDriver version:    4.48.0",
     "mkfs.xfs": "mkfs.xfs version 6.13.0",
+    "mkfs.ext4": "mke2fs 1.47.2 (1-Jan-2025)\n\tUsing EXT2FS Library version 1.47.2",
     perl: "perl 5.40.1",
     losetup: "losetup from util-linux 2.41.5",
     dd: "dd (coreutils) 9.7",

@@ -32,7 +32,9 @@ async function observeOne(device: string, guard: Guard): Promise<{ window?: Wind
   const common = { device, name, sizeBytes: Number(size ?? 0) * 512, suspended: suspended === "1" };
   if (member === null) {
     const suspending = suspended !== "1" && (await isSuspending(name));
-    return { volume: { ...common, volumeUID: uuid!.slice(VOLUME_PREFIX.length), below: [...slaves].sort(), suspending, guarded: guardedNQNs(guard, uuid!) } };
+    // dm-error: nothing is below it. Without a table it has no size.
+    const failed = slaves.length === 0 && common.sizeBytes > 0;
+    return { volume: { ...common, volumeUID: uuid!.slice(VOLUME_PREFIX.length), below: [...slaves].sort(), suspending, failed, guarded: guardedNQNs(guard, uuid!) } };
   }
   const below = slaves[0] !== undefined && (await present(slaves[0])) ? slaves[0] : null;
   return { window: { ...common, ...member, below, ...parseStat((await readAttribute(`${sysBlock(device)}/stat`)) ?? "") } };

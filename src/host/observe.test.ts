@@ -159,7 +159,9 @@ test("a machine with one drive, one import and one export", async () => {
           holders: ["dm-5"],
         },
       ],
-      volumeDevices: [{ device: "dm-5", name: "meshstor-v1", volumeUID: "vol1", sizeBytes: 1_048_576, below: ["md_ms1"], suspended: false, suspending: false, guarded: null }],
+      volumeDevices: [
+        { device: "dm-5", name: "meshstor-v1", volumeUID: "vol1", sizeBytes: 1_048_576, below: ["md_ms1"], suspended: false, suspending: false, failed: false, guarded: null },
+      ],
       mounts: [
         { target: "/stage", device: "dm-5", fsType: "xfs", readOnly: false, root: "/", shutDown: false },
         { target: "/proc", device: "", fsType: "proc", readOnly: false, root: "/", shutDown: false },

@@ -7,7 +7,7 @@ import { PARTITION_TYPE } from "../api/names.ts";
 import type { Drive, DriveTable, HostSnapshot, LocalPartition, Mount } from "../core/observed.ts";
 import { holdersOf, sysBlock } from "./block.ts";
 import { readDrives } from "./drives.ts";
-import { listDir, readAlone, readAttribute, readLink, readText, ROOTS } from "./files.ts";
+import { deviceNumbers, listDir, readAlone, readAttribute, readLink, readText, ROOTS } from "./files.ts";
 import { isShutDown } from "./fence/shutdown.ts";
 import { driveFingerprint, readDriveTable } from "./gpt/table.ts";
 import { isArray } from "./md/sysfs.ts";
@@ -15,6 +15,7 @@ import { parseMountinfo } from "./mount/mountinfo.ts";
 import { observeMapper, observeMirrors } from "./observe-dm.ts";
 import { observeConnections, observeExports } from "./observe-nvme.ts";
 import { stranded } from "./stranded.ts";
+import { numberText } from "./users/parse.ts";
 
 /** A drive whose table could not be read is not asked again for this long, in ms. */
 const RETRY_MS = 30_000;
@@ -58,8 +59,10 @@ async function observePartition(drive: Drive, table: DriveTable, device: string)
   const [number, start, size] = await Promise.all(["partition", "start", "size"].map((a) => readAttribute(`${sysBlock(device)}/${a}`)));
   const entry = table.entries.find((e) => e.number === Number(number));
   if (!entry || entry.type !== PARTITION_TYPE) return null;
-  if (entry.startBytes !== Number(start) * 512 || entry.sizeBytes !== Number(size) * 512) return null;
-  return { uuid: entry.uuid, drive: drive.id, device, number: entry.number, startBytes: entry.startBytes, sizeBytes: entry.sizeBytes, holders: await holdersOf(device) };
+  if (entry.startBytes !== Number(start) * 512) return null;
+  // While it grows the table and the kernel differ for a moment: it is the same partition, and has what both say.
+  const sizeBytes = Math.min(entry.sizeBytes, Number(size) * 512);
+  return { uuid: entry.uuid, drive: drive.id, device, number: entry.number, startBytes: entry.startBytes, sizeBytes, holders: await holdersOf(device) };
 }
 
 /** The cached table, read anew if the drive's partitions changed; null while it cannot be read. */
@@ -78,7 +81,25 @@ async function observeMounts(): Promise<Mount[]> {
   const numbers = [...new Set(entries.map((e) => e.device))].filter((n) => !n.startsWith("0:"));
   const links = await Promise.all(numbers.map((n) => readLink(`${ROOTS.sys}/dev/block/${n}`)));
   const names = new Map(numbers.map((n, index) => [n, links[index]?.split("/").at(-1) ?? ""]));
-  return entries.map(({ device, ...entry }) => ({ ...entry, device: names.get(device) ?? "", shutDown: false }));
+  return Promise.all(
+    entries.map(async ({ device, outOfUse, ...entry }) => ({
+      ...entry,
+      device: names.get(device) ?? (isNodeMount(entry) ? await boundDevice(entry.target) : ""),
+      shutDown: entry.fsType === "ext4" && outOfUse,
+    })),
+  );
+}
+
+/** A single file, or a folder, of a filesystem of device nodes, bound elsewhere. */
+function isNodeMount(entry: { fsType: string; root: string }): boolean {
+  return entry.root !== "/" && (entry.fsType === "devtmpfs" || entry.fsType === "tmpfs");
+}
+
+/** Kernel name of the block device whose node is bound at a path; empty if it is no such node, or the device is gone. */
+async function boundDevice(target: string): Promise<string> {
+  const found = await deviceNumbers(target).catch(() => null);
+  if (found === null || !found.block) return "";
+  return (await readLink(`${ROOTS.sys}/dev/block/${numberText(found.rdev)}`))?.split("/").at(-1) ?? "";
 }
 
 /** Asks the filesystems of our volumes, and no other's, whether they are shut down. */

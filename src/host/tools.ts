@@ -11,7 +11,7 @@ export interface Tool {
   least: string;
 }
 
-/** util-linux 2.36: `sfdisk --lock`, `blkdiscard` opens exclusively; mdadm 4.2: `CREATE bbl=no`; nvme-cli 2.0: long options of connect as used. */
+/** util-linux 2.36: `sfdisk --lock`, `blkdiscard` opens exclusively; mdadm 4.2: `CREATE bbl=no`; nvme-cli 2.0: long options of connect as used; e2fsprogs 1.47: `assume_storage_prezeroed`. */
 export const TOOLS: readonly Tool[] = [
   { name: "sfdisk", package: "fdisk", argv: ["sfdisk", "--version"], pattern: /util-linux (\d+\.\d+)/, least: "2.36" },
   { name: "partx", package: "util-linux", argv: ["partx", "--version"], pattern: /util-linux (\d+\.\d+)/, least: "2.36" },
@@ -23,6 +23,7 @@ export const TOOLS: readonly Tool[] = [
   { name: "nvme", package: "nvme-cli", argv: ["nvme", "version"], pattern: /version (\d+\.\d+)/, least: "2.0" },
   { name: "dmsetup", package: "dmsetup", argv: ["dmsetup", "version"], pattern: /Library version:\s+(\d+\.\d+\.\d+)/, least: "1.2.175" },
   { name: "mkfs.xfs", package: "xfsprogs", argv: ["mkfs.xfs", "-V"], pattern: /version (\d+\.\d+)/, least: "5.10" },
+  { name: "mkfs.ext4", package: "e2fsprogs", argv: ["mkfs.ext4", "-V"], pattern: /mke2fs (\d+\.\d+)/, least: "1.47" },
   { name: "perl", package: "perl-base", argv: ["perl", "-e", "printf 'perl %vd', $^V"], pattern: /perl (\d+\.\d+)/, least: "5.28" },
   { name: "losetup", package: "mount", argv: ["losetup", "--version"], pattern: /util-linux (\d+\.\d+)/, least: "2.36" },
   { name: "dd", package: "coreutils", argv: ["dd", "--version"], pattern: /(\d+\.\d+)/, least: "8.30" },

@@ -3,7 +3,7 @@ import { after, before, beforeEach, describe, test } from "node:test";
 import fc from "fast-check";
 import type { MeshStorVolume } from "../api/volume.ts";
 import { createKubeClient, KubeError, parseWatchLine, type KubeClient } from "./client.ts";
-import { DEVICES, LEASES, VOLUMES } from "./resources.ts";
+import { DEVICES, LEASES, NODES, VOLUMES } from "./resources.ts";
 import { answer, failure, FakeServer, refuse } from "./testing/fake-server.ts";
 
 const volume = (name: string, resourceVersion?: string) =>
@@ -70,11 +70,12 @@ describe("requests", () => {
 
   test("writes: paths, bodies, content types", async () => {
     const lease = { apiVersion: "coordination.k8s.io/v1", kind: "Lease", metadata: { name: "l", namespace: "meshstor", resourceVersion: "1" }, spec: {} } as const;
-    for (let i = 0; i < 5; i += 1) server.script.push(answer(200, {}));
+    for (let i = 0; i < 6; i += 1) server.script.push(answer(200, {}));
     await client.create(LEASES, lease);
     await client.replace(LEASES, lease);
     await client.replaceStatus(VOLUMES, volume("v", "3"));
     await client.mergePatch(VOLUMES, "v", { spec: { numberOfCopies: 3 } });
+    await client.patchStatus(NODES, "n", { conditions: [] });
     await client.remove(VOLUMES, "v", { uid: "u-1" });
     const leases = "/base/apis/coordination.k8s.io/v1/namespaces/meshstor/leases";
     const volumes = "/base/apis/csi.meshstor.io/v1alpha1/meshstorvolumes";
@@ -83,11 +84,12 @@ describe("requests", () => {
       { method: "PUT", path: `${leases}/l`, query: {}, body: lease },
       { method: "PUT", path: `${volumes}/v/status`, query: {}, body: volume("v", "3") },
       { method: "PATCH", path: `${volumes}/v`, query: {}, body: { spec: { numberOfCopies: 3 } } },
+      { method: "PATCH", path: "/base/api/v1/nodes/n/status", query: {}, body: { status: { conditions: [] } } },
       { method: "DELETE", path: `${volumes}/v`, query: {}, body: { apiVersion: "v1", kind: "DeleteOptions", propagationPolicy: "Background", preconditions: { uid: "u-1" } } },
     ]);
     assert.deepEqual(
       server.requests.map((request) => request.headers["content-type"]),
-      ["application/json", "application/json", "application/json", "application/merge-patch+json", "application/json"],
+      ["application/json", "application/json", "application/json", "application/merge-patch+json", "application/strategic-merge-patch+json", "application/json"],
     );
   });
 

@@ -71,6 +71,8 @@ export interface KubeClient {
   replaceStatus<T>(type: ResourceType<T>, object: T, options?: RequestOptions): Promise<T>;
   /** JSON merge patch; a compare-and-swap if the patch holds `metadata.resourceVersion`. */
   mergePatch<T>(type: ResourceType<T>, name: string, patch: object, options?: PatchOptions): Promise<T>;
+  /** Strategic merge patch of the status of one of Kubernetes' own kinds: conditions are merged by their type, those of others stay. */
+  patchStatus<T>(type: ResourceType<T>, name: string, status: object, options?: RequestOptions): Promise<T>;
   remove(type: ResourceType<unknown>, name: string, options?: RemoveOptions): Promise<void>;
   /** One watch connection; resolves when the server ends it in order, throws KubeError otherwise. For {@link Informer}. */
   watch<T>(type: ResourceType<T>, options: WatchOptions<T>): Promise<void>;
@@ -168,6 +170,12 @@ class HttpKubeClient implements KubeClient {
     const path = objectPath(type, name, options.namespace) + (options.subresource ? `/${options.subresource}` : "");
     const contentType = "application/merge-patch+json";
     return (await this.#transport.request({ method: "PATCH", path, body: patch, contentType, ...timing(options) })) as T;
+  }
+
+  async patchStatus<T>(type: ResourceType<T>, name: string, status: object, options: RequestOptions = {}): Promise<T> {
+    const path = `${objectPath(type, name, options.namespace)}/status`;
+    const contentType = "application/strategic-merge-patch+json";
+    return (await this.#transport.request({ method: "PATCH", path, body: { status }, contentType, ...timing(options) })) as T;
   }
 
   async remove(type: ResourceType<unknown>, name: string, options: RemoveOptions = {}): Promise<void> {

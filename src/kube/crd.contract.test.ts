@@ -54,7 +54,7 @@ async function refusal(promise: Promise<unknown>): Promise<{ status: number; mes
 
 before(async () => {
   plane = await ControlPlane.start({ dir: join(folder, "plane"), addresses: ["127.0.0.1"], port: await freePort(), dieWithStarter: true });
-  const crds = buildCrds().map((crd) => readFileSync(resolve(import.meta.dirname, "../../deploy/crds", `${crd.spec.group}_${crd.spec.names.plural}.yaml`), "utf8"));
+  const crds = buildCrds().map((crd) => readFileSync(resolve(import.meta.dirname, "../../deploy", `10-crd-${crd.spec.names.plural}.yaml`), "utf8"));
   await applyYaml(plane, crds.join("\n---\n"));
   client = createKubeClient(loadKubeConfig({ path: plane.kubeconfigPath }));
 });
@@ -78,7 +78,14 @@ const partition = (partitionUUID: string, nodeID: string, state: "Synced" | "Cre
 describe("what people see", () => {
   test("the server fills in the defaults", async () => {
     await plane.kubectl(["apply", "-f", "-"], { stdin: JSON.stringify({ ...volume("defaults"), spec: { capacityBytes: GiB } }) });
-    assert.deepEqual((await client.get(VOLUMES, "defaults")).spec, { capacityBytes: GiB, numberOfCopies: 2, drivesPerCopy: 1, memberMissingTimeout: 900, fsType: "xfs" });
+    assert.deepEqual((await client.get(VOLUMES, "defaults")).spec, {
+      capacityBytes: GiB,
+      numberOfCopies: 2,
+      drivesPerCopy: 1,
+      memberMissingTimeout: 900,
+      volumeMode: "Filesystem",
+      fsType: "xfs",
+    });
     await client.remove(VOLUMES, "defaults");
   });
 

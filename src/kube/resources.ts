@@ -22,6 +22,14 @@ export interface NodeAddress {
   type: "InternalIP" | "ExternalIP" | "Hostname" | "InternalDNS" | "ExternalDNS";
   address: string;
 }
+export interface NodeCondition {
+  type: string;
+  status: "True" | "False" | "Unknown";
+  reason?: string;
+  message?: string;
+  lastHeartbeatTime?: string;
+  lastTransitionTime?: string;
+}
 /** core/v1 Node. */
 export interface Node {
   apiVersion: "v1";
@@ -34,7 +42,7 @@ export interface Node {
   };
   status?: {
     addresses?: NodeAddress[];
-    conditions?: { type: string; status: "True" | "False" | "Unknown"; reason?: string; message?: string }[];
+    conditions?: NodeCondition[];
     nodeInfo?: { bootID: string; kernelVersion: string; osImage?: string; architecture?: string };
   };
 }

@@ -1,5 +1,6 @@
 /**
- * The guard and the killing of users on a real kernel: two volumes with a member on another node, whose network is cut while writes are on their way and no program of ours runs.
+ * The guard, the killing of users and the end by force on a real kernel: volumes of XFS, ext4 and a raw one with a member on another node, whose network is cut
+ * while writes are on their way and no program of ours runs.
  * @minutes 8
  */
 import assert from "node:assert/strict";
@@ -18,8 +19,9 @@ import { createHostLab, type HostNode } from "./lab-node.ts";
 const SIZE = 512 * MiB;
 const PART = SIZE + PARTITION_OVERHEAD;
 const GRACE_MS = boundsOf().freshGraceMs;
-const VOLUMES = [0, 1].map((k) => ({
+const VOLUMES = (["xfs", "xfs", "ext4", "block"] as const).map((kind, k) => ({
   k,
+  kind,
   uid: `0b7c4c5e-1111-4222-8333-94444444444${k}`,
   array: `a1b2c3d${k}-e5f6-4711-8899-aabbccddeeff`,
   local: `11111111-aaaa-4bbb-8ccc-00000000000${k}`,
@@ -31,7 +33,7 @@ const VOLUMES = [0, 1].map((k) => ({
   nqn: exportNQN({ partitionUUID: `22222222-aaaa-4bbb-8ccc-00000000000${k}`, epoch: 1, attach: 1 }),
 }));
 type Volume = (typeof VOLUMES)[number];
-const [A, B] = VOLUMES as [Volume, Volume];
+const [A, B, C, D] = VOLUMES as [Volume, Volume, Volume, Volume];
 
 let lab: Lab;
 let n1: HostNode;
@@ -67,16 +69,25 @@ async function volumeUp(v: Volume): Promise<void> {
     { kind: "CreateMirror", mirror: 0, arrayUUID: v.array, name: `${v.name}-m0`, slots: 2, members, sizeBytes: SIZE, bitmapChunkBytes: 4 * MiB },
   );
   const mirror = (await n1.observe()).mirrors.find((m) => m.arrayUUID === v.array)!.device;
-  await n1.apply(
-    { kind: "CreateVolumeDevice", volumeName: v.name, volumeUID: v.uid, mirrors: [mirror], sizeBytes: SIZE },
-    { kind: "MakeFilesystem", device: v.device, fsType: "xfs", uuid: v.fs, sectorSize: 512, stripes: 1 },
-  );
+  await n1.apply({ kind: "CreateVolumeDevice", volumeName: v.name, volumeUID: v.uid, mirrors: [mirror], sizeBytes: SIZE });
+  if (v.kind !== "block") await n1.apply({ kind: "MakeFilesystem", device: v.device, fsType: v.kind, uuid: v.fs, sectorSize: 512, stripes: 1 });
+}
+
+function mountAction(v: Volume): HostAction {
+  if (v.kind === "block") return { kind: "BindDevice", device: v.device, target: v.stage };
+  return { kind: "MountStage", device: v.device, target: v.stage, fsType: v.kind, options: ["noatime"], readOnly: false };
 }
 
 /** Counted from the start of the program that carries it out: the guard never counts from later. */
 async function guardAction(v: Volume, watch = true): Promise<HostAction> {
   const controller = (await n1.observe()).connections.find((c) => c.nqn === v.nqn)?.controller ?? "none";
   return { kind: "GuardVolume", name: v.device, connections: watch ? [{ controller, nqn: v.nqn }] : [], provenMs: 0, graceMs: GRACE_MS };
+}
+/** The connections of all are looked at once. */
+async function guardActions(): Promise<HostAction[]> {
+  const { connections } = await n1.observe();
+  const watched = (v: Volume) => [{ controller: connections.find((c) => c.nqn === v.nqn)?.controller ?? "none", nqn: v.nqn }];
+  return VOLUMES.map((v) => ({ kind: "GuardVolume", name: v.device, connections: watched(v), provenMs: 0, graceMs: GRACE_MS }));
 }
 async function entries(): Promise<GuardEntry[] | null> {
   return (await n1.call({ guard: true })).guard;
@@ -102,13 +113,13 @@ async function until<T>(what: string, limitMs: number, look: () => Promise<T | n
   }
 }
 
-test("two volumes run", async () => {
+test("the volumes run", async () => {
   for (const node of [n1, n2]) assert.equal((await node.call({ check: true })).check, null);
   for (const v of VOLUMES) await volumeUp(v);
 });
 
 test("the guard is armed before the mount by a program in a pod, and survives the killing of all of the pod (Z16)", async () => {
-  const actions = [await guardAction(A), await guardAction(B)];
+  const actions = await guardActions();
   await n1.guest.writeFile("/tmp/arm.json", JSON.stringify({ nodeUID: n1.uid, actions }));
   await sh("mkdir -p /sys/fs/cgroup/kubepods/pod1");
   const pod = `echo $$ >/sys/fs/cgroup/kubepods/pod1/cgroup.procs; exec unshare --mount sh -c 'mount -t tmpfs none /mnt; MESHSTOR_TIME_SCALE=2 node /lab/share/program.mjs </tmp/arm.json >/tmp/armed.json; sleep 1000'`;
@@ -117,7 +128,7 @@ test("the guard is armed before the mount by a program in a pod, and survives th
   const done = JSON.parse(await sh("cat /tmp/armed.json")) as { done: { error: unknown }[] };
   assert.deepEqual(
     done.done.map((d) => d.error),
-    [null, null],
+    VOLUMES.map(() => null),
   );
   await sh("echo 1 >/sys/fs/cgroup/kubepods/pod1/cgroup.kill");
   await running.exited;
@@ -131,7 +142,7 @@ test("the guard is armed before the mount by a program in a pod, and survives th
     (await n1.observe()).volumeDevices.map((d) => d.guarded).toSorted(),
     VOLUMES.map((v) => [v.nqn]),
   );
-  for (const v of VOLUMES) await n1.apply({ kind: "MountStage", device: v.device, target: v.stage, fsType: "xfs", options: ["noatime"], readOnly: false });
+  for (const v of VOLUMES) await n1.apply(mountAction(v));
 });
 
 test("at rest it costs next to nothing", async () => {
@@ -140,7 +151,7 @@ test("at rest it costs next to nothing", async () => {
   await sleep(20_000);
   const [last, to] = [await ticks(), await uptimeMs()];
   say(
-    `guard of 2 volumes in a process guest: ${(((last - first) * 10_000) / (to - from) / 10).toFixed(3)} % of a core; ${await sh(`grep -E 'VmRSS|VmLck' /proc/${await guardPid()}/status | tr -s '\\t\\n ' ' '`)}`,
+    `guard of ${VOLUMES.length} volumes in a process guest: ${(((last - first) * 10_000) / (to - from) / 10).toFixed(3)} % of a core; ${await sh(`grep -E 'VmRSS|VmLck' /proc/${await guardPid()}/status | tr -s '\\t\\n ' ' '`)}`,
   );
 });
 
@@ -169,8 +180,10 @@ test("users in the kernel are named and refused, and nobody is killed (Z15)", as
 });
 
 /** Everything that can use a volume; `acked`: where success would be told. */
-const WRITER = (v: Volume): string =>
-  `dd if=/dev/urandom of=${v.stage}/file bs=64k count=4 conv=fsync,notrunc 2>/tmp/dd-${v.k} && echo acked >/tmp/acked-${v.k} || echo failed >/tmp/failed-${v.k}`;
+const WRITER = (v: Volume): string => {
+  const to = v.kind === "block" ? `of=${v.stage} oflag=direct conv=notrunc` : `of=${v.stage}/file conv=fsync,notrunc`;
+  return `dd if=/dev/urandom ${to} bs=64k count=4 2>/tmp/dd-${v.k} && echo acked >/tmp/acked-${v.k} || echo failed >/tmp/failed-${v.k}`;
+};
 const USERS: readonly [string, string][] = [
   ["writer", WRITER(A)],
   ["working directory", `cd ${A.stage} && exec sleep 1000`],
@@ -184,7 +197,7 @@ const reading = (v: Volume): string =>
 const lastRead = async (v: Volume): Promise<number> => Number((await sh(`cat /tmp/read-${v.k}`)).trim()) * 1000;
 
 test("a connection is cut with writes on their way and no program of ours: the guard suspends within its bound (I10, Z14, Z16)", async () => {
-  for (const v of VOLUMES) await sh(`dd if=/dev/zero of=${v.stage}/file bs=64k count=4 conv=fsync status=none`);
+  for (const v of VOLUMES.filter(({ kind }) => kind !== "block")) await sh(`dd if=/dev/zero of=${v.stage}/file bs=64k count=4 conv=fsync status=none`);
   const readers = [await n1.guest.spawn(["bash", "-c", reading(A)])];
   for (const [name, script] of USERS.slice(1)) pidsOf.set(name, (await n1.guest.spawn(["bash", "-c", script])).pid);
   pidsOf.set("bystander", (await n1.guest.spawn(["sleep", "1000"])).pid);
@@ -208,14 +221,17 @@ test("a connection is cut with writes on their way and no program of ours: the g
   );
   assert.ok(stoppedMs - beforeMs < promiseOf(boundsOf()), "within the promise");
   assert.ok(stoppedMs - afterMs > GRACE_MS - 1_000, "not before the grace");
-  const known = await until("both are proven by a read that hangs", 20_000, async () => {
+  const known = await until("all are proven by a read that hangs", 20_000, async () => {
     const all = await entries();
     return all?.every((e) => e.proven) ? all : null;
   });
-  assert.deepEqual(known.map((e) => e.state).toSorted(), ["suspending", "suspending"]);
+  assert.deepEqual(
+    known.map((e) => e.state),
+    VOLUMES.map(() => "suspending"),
+  );
   assert.deepEqual(
     (await n1.observe()).volumeDevices.map((d) => d.suspending || d.suspended),
-    [true, true],
+    VOLUMES.map(() => true),
   );
   void readers;
 });
@@ -240,20 +256,14 @@ test("the guard's death is seen, ends no suspend, and it is armed again", async 
   const s = await n1.observe();
   assert.deepEqual(
     s.volumeDevices.map((d) => [d.guarded, d.suspending]),
-    [
-      [null, true],
-      [null, true],
-    ],
+    VOLUMES.map(() => [null, true]),
   );
-  await n1.apply(await guardAction(A), await guardAction(B));
+  await n1.apply(...(await guardActions()));
   await sleep(GRACE_MS + 3_000);
   const known = await entries();
   assert.deepEqual(
     known?.map((e) => [e.state, e.proven]),
-    [
-      ["suspending", true],
-      ["suspending", true],
-    ],
+    VOLUMES.map(() => ["suspending", true]),
   );
   assert.equal((await holds(A)).length, 1, "the one that waits is enough");
   assert.equal(await lastRead(A), last, "nothing was read meanwhile");
@@ -286,7 +296,7 @@ async function forceDown(v: Volume): Promise<void> {
   const window = s.windows.find((w) => w.partitionUUID === v.remote)!.device;
   const device = s.mirrors.find((m) => m.arrayUUID === v.array)!.device;
   const connection = s.connections.find((c) => c.nqn === v.nqn)!;
-  await n1.apply({ kind: "ShutdownFilesystem", target: v.stage });
+  await n1.apply({ kind: "ShutdownFilesystem", fsType: "xfs", target: v.stage });
   assert.equal(await sh(`[ -e /tmp/acked-${v.k} ] || [ -e /tmp/failed-${v.k} ] && echo ended || echo held`), "held", "engaged: still held after the shutdown");
   await n1.apply(
     { kind: "FailMember", device, partitionUUID: v.remote, window },
@@ -303,7 +313,7 @@ test("after kill and shutdown nothing is acknowledged, and the volume comes down
   await n1.apply({ kind: "UnmountStage", target: A.stage }, { kind: "RemoveVolumeDevice", name: A.device });
   assert.deepEqual(
     (await entries())?.map((e) => e.name),
-    [B.device],
+    [B, C, D].map((v) => v.device),
   );
 });
 
@@ -313,6 +323,36 @@ test("a writer that nobody killed hears of an error, never of success (E13, E19)
   assert.equal(await sh("ls /tmp/acked-1 2>/dev/null || true"), "");
   say(`the writer heard: ${(await sh("cat /tmp/dd-1")).split("\n")[0]}`);
   await n1.apply({ kind: "UnmountStage", target: B.stage }, { kind: "RemoveVolumeDevice", name: B.device });
-  assert.deepEqual(await entries(), []);
+});
+
+/** Everything of the stop of a volume that ends at its device: suspended before anybody is killed, and it goes on with errors only. */
+async function forceDownAtDevice(v: Volume): Promise<void> {
+  const s = await n1.observe();
+  const window = s.windows.find((w) => w.partitionUUID === v.remote)!.device;
+  const device = s.mirrors.find((m) => m.arrayUUID === v.array)!.device;
+  const { controller } = s.connections.find((c) => c.nqn === v.nqn)!;
+  await n1.apply({ kind: "SuspendVolume", name: v.device }, { kind: "KillUsers", name: v.device, targets: [v.stage] });
+  assert.equal(await sh(`[ -e /tmp/acked-${v.k} ] || [ -e /tmp/failed-${v.k} ] && echo ended || echo held`), "held", "engaged: its write is held, also when its sender is doomed");
+  // Comes after the killing, and is killed by nobody.
+  const late = await n1.guest.spawn(["dd", "if=/dev/zero", `of=/dev/mapper/${v.device}`, "bs=4k", "count=1", "oflag=direct", "conv=notrunc"]);
+  assert.equal((await n1.refused({ kind: "FailVolume", name: v.device })).code, "CommandTimedOut", "requests are under way: not yet");
+  await n1.apply({ kind: "FailMember", device, partitionUUID: v.remote, window }, { kind: "Disconnect", controller, nqn: v.nqn }, await guardAction(v, false), {
+    kind: "FailVolume",
+    name: v.device,
+  });
+  assert.notEqual((await late.exited).code, 0, "who comes later hears of an error");
+  await until("the killed writer is gone", 30_000, async () => (await sh(`[ -e /tmp/failed-${v.k} ] || [ -e /tmp/acked-${v.k} ] && echo yes || true`)) === "yes");
+  assert.equal(await sh(`ls /tmp/acked-${v.k} 2>/dev/null || true`), "", "nobody heard of success");
+  const [failed] = (await n1.observe()).volumeDevices.filter((d) => d.name === v.device);
+  assert.deepEqual([failed!.failed, failed!.suspended, failed!.suspending, failed!.below], [true, false, false, []]);
+  if (v.kind === "ext4") await n1.apply({ kind: "ShutdownFilesystem", fsType: v.kind, target: v.stage });
+  await n1.apply({ kind: "UnmountStage", target: v.stage }, { kind: "RemoveVolumeDevice", name: v.device }, { kind: "StopMirror", device, clean: false });
+}
+
+test("ext4 with writes held is stopped by force: its users are killed below a suspend, and everything after them fails (I4)", () => forceDownAtDevice(C));
+
+test("a raw device with writes held is stopped by force, and nothing of any volume is left", async () => {
+  await forceDownAtDevice(D);
+  assert.deepEqual([await entries(), (await n1.observe()).volumeDevices], [[], []]);
   assert.match(await sh("dmesg"), /meshstor-guard: suspending meshstor-v0/);
 });

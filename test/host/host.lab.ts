@@ -242,7 +242,7 @@ test("volume device, filesystem and mount", async () => {
   const v = s.volumeDevices[0]!;
   assert.deepEqual(
     { ...v, device: "" },
-    { device: "", name: DEVICE, volumeUID: VOLUME_UID, sizeBytes: SIZE, below: [s.mirrors[0]!.device], suspended: false, suspending: false, guarded: null },
+    { device: "", name: DEVICE, volumeUID: VOLUME_UID, sizeBytes: SIZE, below: [s.mirrors[0]!.device], suspended: false, suspending: false, failed: false, guarded: null },
   );
   assert.deepEqual(
     s.mounts.filter((m) => m.target === STAGE),

@@ -9,7 +9,8 @@ export const DATA_MIB = 8;
 export const MD = "md77";
 const UID = "99999999-0000-4000-8000-0000000000aa";
 
-export const nqnOf = (name: string): string => `nqn.2025-12.experiment:${name}`;
+/** A name that is an NQN stays as it is. */
+export const nqnOf = (name: string): string => (name.startsWith("nqn.") ? name : `nqn.2025-12.experiment:${name}`);
 
 /** Keeps udev and mdadm from acting by themselves, and bad-block logs off (I1); once for each guest. */
 export async function prepare(guest: Guest): Promise<void> {

@@ -31,7 +31,7 @@ const partitions = (id: string) => world.kubectl("get", "msvol", id, "-o", 'json
 
 /** Appends records for a while; returns how many are acknowledged. */
 async function write(node: string, file: string, more = 60): Promise<number> {
-  const writer = await Writer.start(world.lab, guest(node), file, { intervalMs: 5 });
+  const writer = await Writer.start(world.lab, guest(node), file, { intervalMs: 20 });
   await writer.progress(more, 60);
   await writer.stop();
   assert.deepEqual(writer.errors(), []);
@@ -228,7 +228,7 @@ test("a second node is refused while the first owns; a dead owner is not taken o
   const id = await createVolume(world, "pvc-killed", { preferred: ["n1", "n2"] });
   const target = await world.node("n1").mount(id);
   const file = `${target}/records`;
-  const writer = await Writer.start(world.lab, guest("n1"), file, { intervalMs: 5 });
+  const writer = await Writer.start(world.lab, guest("n1"), file, { intervalMs: 20 });
   await writer.progress(40, 60);
   await assert.rejects(world.node("n2").stage(id), refused("n1"));
   await assert.rejects(world.node("n3").stage(id), refused("n1"));

@@ -1,8 +1,8 @@
 /**
- * SIGKILL around every kind of action: the node programs die before and after each kind once, on the way of one
- * long story: made, mounted, a provider lost and back, a connection lost before its member joined, the
- * owner's reboot, a move to a node without a copy and the copy that follows it, an owner cut off from
- * everybody and replaced, deletion, and a drive that filled up. A kind that the story does not meet fails the test. In between the application
+ * SIGKILL around every kind of action: the node programs die after each kind once, before what it did is seen or recorded, on
+ * the way of one long story (MESHSTOR_MOMENTS=all: before each kind as well; what is found then is what the action before left): made, mounted, a provider lost and back, a connection lost before its member joined, grown in
+ * place and where there is no room, the owner's reboot, a move to a node without a copy and the copy that follows it, an owner
+ * cut off from everybody and replaced, deletion, and a drive that filled up. A kind that the story does not meet fails the test. In between the application
  * writes; it meets no error, and every record is found.
  *
  * @minutes 40
@@ -11,7 +11,7 @@ import assert from "node:assert/strict";
 import { after, before } from "node:test";
 import { ACTION_KINDS, type ActionKind } from "../../src/core/action.ts";
 import { arrays, dataChecksum, recorded, traces } from "../../lab/world/inspect.ts";
-import { createVolume, deleteVolume, untilHealthy } from "../../lab/world/volumes.ts";
+import { createVolume, deleteVolume, expandVolume, untilHealthy } from "../../lab/world/volumes.ts";
 import { eventually, sleep } from "../../lab/world/wait.ts";
 import { checkRecords, Writer } from "../../lab/world/writer.ts";
 import { World } from "../../lab/world/world.ts";
@@ -19,12 +19,21 @@ import { inOrder } from "../in-order.ts";
 import { Moments, momentsOf, Mortal } from "./support/mortal.ts";
 
 /** Kinds that the story of this file does not make happen, each with where it is told. Keep it short. */
+const RAW = "killed at every step in the model's stories (src/core/testing/stories.ts)";
 const ELSEWHERE: Partial<Record<ActionKind, string>> = {
+  BindDevice: RAW,
+  FailVolume: RAW,
   SuspendVolume: "the guard is quicker as a rule; killed at every step in the model's stories (src/core/testing/stories.ts)",
 };
 
+const MiB = 1024 ** 2;
 const GiB = 1024 ** 3;
-const moments = new Moments(momentsOf(ACTION_KINDS.filter((kind) => !(kind in ELSEWHERE))));
+const moments = new Moments(
+  momentsOf(
+    ACTION_KINDS.filter((kind) => !(kind in ELSEWHERE)),
+    process.env["MESHSTOR_MOMENTS"] === "all",
+  ),
+);
 let world: World;
 let id: string;
 let home: string;
@@ -112,6 +121,21 @@ chapter("the provider loses power and returns; the first connection dies before 
     await world.lab.net.heal();
     await mortal(home).begin();
     await healthy();
+  });
+});
+
+chapter("it grows where it is, and where something lies behind one of its partitions: that one moves", async () => {
+  const grow = async (bytes: number) => {
+    await mortal(home).insist(`expand ${id}`, () => expandVolume(world, id, home, bytes, 20));
+    await healthy();
+  };
+  await underLoad(home, async () => {
+    await grow(576 * MiB);
+    const member = recorded((await world.volume(id))!).find((p) => p.nodeID === home)!;
+    const behind = `p=$(basename $(readlink -f /dev/disk/by-partuuid/${member.partitionUUID})); d=/sys/class/block/$p; echo start=$(($(cat $d/start) + $(cat $d/size))),size=2048,type=0FC63DAF-8483-4772-8E79-3D69D8477DE4 | sfdisk --append --no-reread /dev/$(basename $(readlink -f $d/..))`;
+    await guest(home).sh(behind);
+    await grow(640 * MiB);
+    assert.ok(!(await world.volume(id))!.status!.partitions!.some((p) => p.partitionUUID === member.partitionUUID), "it moved");
   });
 });
 

@@ -88,7 +88,7 @@ mdadm --stop /dev/md/image >&2; losetup --detach "$loop"; gzip -f /tmp/image`);
 /** The other copy's node loses power under load and comes back. */
 async function loseAndRegain(node: string, file: string): Promise<void> {
   const other = recorded((await world.volume(id))!).find((member) => member.nodeID !== node)!.nodeID;
-  const writer = await Writer.start(world.lab, guest(node), file, { intervalMs: 5 });
+  const writer = await Writer.start(world.lab, guest(node), file, { intervalMs: 20 });
   await writer.progress(40, 60);
   await world.powerOff(other);
   await world.untilVolume(id, "is degraded", 60, (v) => v.status?.mdState === "degraded" || `${v.status?.mdState}`);

@@ -40,7 +40,7 @@ const avoid = (id: string, nodes: readonly string[]) => world.kubectl("patch", "
 
 /** Moves under load; held against every state of the record and every sample of the kernel, there were never fewer copies. */
 async function move(id: string, home: string, copies: number, ask: () => Promise<unknown>, nodes: readonly string[]): Promise<void> {
-  const writer = await Writer.start(world.lab, guest(home), fileOn(home, id), { intervalMs: 5 });
+  const writer = await Writer.start(world.lab, guest(home), fileOn(home, id), { intervalMs: 20 });
   await writer.progress(30, 60);
   const watch = await VolumeWatch.start(world, id, guest(home));
   await ask();
@@ -71,7 +71,7 @@ async function equalAndGone(id: string, home: string): Promise<void> {
 test("one copy, a drained consumer: [local, missing] before and after, its data go to the pod's new node", async () => {
   const id = await createVolume(world, "pvc-drained", { parameters: { numberOfCopies: "1" }, preferred: ["n1"] });
   await world.node("n1").mount(id);
-  const writer = await Writer.start(world.lab, guest("n1"), fileOn("n1", id), { intervalMs: 5 });
+  const writer = await Writer.start(world.lab, guest("n1"), fileOn("n1", id), { intervalMs: 20 });
   await writer.progress(60, 60);
   await writer.stop();
   const flags = async (node: string) => (await arrays(guest(node))).map((a) => [a.raidDisks, a.members.map((m) => m.flags)]);

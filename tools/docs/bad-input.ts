@@ -3,7 +3,7 @@
  * out when the page is generated or checked, so the page cannot say anything else than the code does.
  */
 import { create } from "@bufbuild/protobuf";
-import { parseParameters } from "../../src/api/parameters.ts";
+import { parseMutableParameters, parseParameters } from "../../src/api/parameters.ts";
 import { volumeNameFor } from "../../src/api/volume-name.ts";
 import type { ErrorCode } from "../../src/base/errors.ts";
 import { asMeshStorError, ERRORS } from "../../src/base/errors.ts";
@@ -34,9 +34,6 @@ const mount =
   (mode: Mode, fsType = "xfs", mountFlags: string[] = []) =>
   () =>
     void checkCapability(create(VolumeCapabilitySchema, { accessMode: { mode }, accessType: { case: "mount", value: { fsType, mountFlags } } }), "volume_capability");
-const block = () =>
-  void checkCapability(create(VolumeCapabilitySchema, { accessMode: { mode: Mode.SINGLE_NODE_WRITER }, accessType: { case: "block", value: {} } }), "volume_capability");
-
 const PARAMETERS: Row[] = [
   ...["0", "-1", "two", "99", "1.5", ""].map((v): Row => ({
     call: "CreateVolume",
@@ -54,7 +51,13 @@ const PARAMETERS: Row[] = [
     attempt: parameters({ numberOfCopies: "2", replicaCount: "3" }),
   },
   { call: "CreateVolume", input: "a parameter that is not known", code: "InvalidParameter", attempt: parameters({ numberOfCopys: "2" }) },
-  { call: "CreateVolume", input: "`mutable_parameters` (VolumeAttributesClass)", code: "InvalidParameter" },
+  {
+    call: "CreateVolume, ControllerModifyVolume",
+    input: "`mutable_parameters` with a key that is not known, or cannot be changed",
+    code: "InvalidParameter",
+    attempt: () => void parseMutableParameters({ sectorSize: "512" }),
+  },
+  { call: "ControllerModifyVolume", input: "no `mutable_parameters`", code: "InvalidParameter" },
 ];
 
 const SIZES: Row[] = [
@@ -89,16 +92,22 @@ const NAMES: Row[] = [
 ];
 
 const CAPABILITIES: Row[] = [
-  { call: "CreateVolume, NodeStageVolume, NodePublishVolume", input: "a raw block volume", code: "UnsupportedCapability", attempt: block },
-  { call: "the same", input: "an access mode for more than one node", code: "UnsupportedCapability", attempt: mount(Mode.MULTI_NODE_MULTI_WRITER) },
+  {
+    call: "CreateVolume, NodeStageVolume, NodePublishVolume",
+    input: "an access mode for more than one node",
+    code: "UnsupportedCapability",
+    attempt: mount(Mode.MULTI_NODE_MULTI_WRITER),
+  },
   { call: "the same", input: "`SINGLE_NODE_READER_ONLY`", code: "UnsupportedCapability", attempt: mount(Mode.SINGLE_NODE_READER_ONLY) },
-  { call: "the same", input: "a filesystem other than XFS", code: "UnsupportedCapability", attempt: mount(Mode.SINGLE_NODE_WRITER, "ext4") },
+  { call: "the same", input: "a filesystem other than XFS and ext4", code: "UnsupportedCapability", attempt: mount(Mode.SINGLE_NODE_WRITER, "btrfs") },
   {
     call: "the same",
     input: "a mount flag that changes what is mounted, such as `bind` or `norecovery`",
     code: "UnsupportedCapability",
     attempt: mount(Mode.SINGLE_NODE_WRITER, "xfs", ["norecovery"]),
   },
+  { call: "CreateVolume", input: "capabilities of both volume modes, or of two filesystems", code: "InvalidParameter" },
+  { call: "NodeStageVolume, NodePublishVolume", input: "another volume mode or filesystem than the volume's", code: "InvalidParameter" },
   { call: "the same", input: "no capability, or one without access mode or type", code: "InvalidParameter", attempt: () => void checkCapability(undefined, "volume_capability") },
 ];
 
@@ -111,7 +120,7 @@ const PATHS: Row[] = [
     code: "InvalidParameter",
     attempt: () => checkApart({ field: "target_path", path: "/a/b" }, { field: "staging_target_path", path: "/a" }),
   },
-  { call: "NodeStageVolume, NodePublishVolume", input: "a path that is a file", code: "TargetInUse" },
+  { call: "NodeStageVolume, NodePublishVolume", input: "a path that is a file, or, for a raw block volume's target, a directory", code: "TargetInUse" },
   { call: "NodeStageVolume, NodePublishVolume", input: "a path that another volume or filesystem is mounted at", code: "TargetInUse" },
   { call: "NodePublishVolume", input: "a volume that is not staged, or no staging path", code: "NotStaged" },
   { call: "NodeStageVolume", input: "a volume that another node has staged", code: "VolumeInUse" },

@@ -12,6 +12,7 @@ import { STRIPE_CHUNK } from "../../src/host/dm/table.ts";
 import { FILE_DEADLINE_MS } from "../../src/host/files.ts";
 import { IO_TIMEOUT_MS, RECONNECT_DELAY_S } from "../../src/host/nvme/connect.ts";
 import { LANE_LIMIT, STRANDED_LIMIT } from "../../src/host/stranded.ts";
+import { ELECTION_TIMES } from "../../src/kube/leader.ts";
 import { LEASE_INTERVAL_MS } from "../../src/kube/lease.ts";
 import { GENERATED, table } from "./markdown.ts";
 
@@ -25,6 +26,11 @@ const TIMES: string[][] = [
   ["A provider answers keep-alives but no I/O", s(IO_TIMEOUT_MS), "`io_timeout` of an imported namespace; the kernel then resets the controller, which is a loss"],
   ["The kernel's news noticed by the agent", s(LOSS_POLL_MS), "one sysfs attribute per connection and array in use"],
   ["The kernel connects again by itself", `not within ${Math.floor(RECONNECT_DELAY_S / 86_400)} days`, "a connection is used once"],
+  [
+    "The other controller leads",
+    `${s(ELECTION_TIMES.everyMs)} after the first one gave up; ${s(ELECTION_TIMES.takenMs + ELECTION_TIMES.everyMs)} after it died`,
+    "it leads no longer once it could not renew for " + s(ELECTION_TIMES.leadsMs),
+  ],
   ["A volume looked at although nothing changed", s(TICK_MS), "the reconcile tick"],
   ["A start waits for a recorded member before it goes on without it", s(START_WAIT_MS), "after recording it out (I3)"],
   [

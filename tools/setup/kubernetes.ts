@@ -103,6 +103,11 @@ export async function ensureControlPlanePrograms(): Promise<ControlPlanePrograms
   return { etcd, apiserver: built["kube-apiserver"], kubectl: built.kubectl };
 }
 
+/** Makes sure of what a control plane runs besides its API server when pods are to be placed and volumes bound. */
+export function ensureClusterPrograms(): Promise<Record<"kube-controller-manager" | "kube-scheduler", string>> {
+  return ensureKubernetesBinaries(["kube-controller-manager", "kube-scheduler"]);
+}
+
 function isProgram(name: string): name is KubernetesProgram {
   return Object.hasOwn(BUILD_TIMES, name);
 }

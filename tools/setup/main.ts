@@ -4,12 +4,16 @@
  */
 import { debianHostStep } from "./debian-host.ts";
 import { emulatedBootStep } from "./debian-kernel-initramfs.ts";
-import { ensureControlPlanePrograms } from "./kubernetes.ts";
+import { ensureImageBase } from "../image.ts";
+import { helmStep } from "./helm.ts";
+import { ensureClusterPrograms, ensureControlPlanePrograms } from "./kubernetes.ts";
+import { ensureDialForms, ensurePeers, PEERS } from "./peers.ts";
 import { ensureGeneratedCsi } from "./proto.ts";
 import { qemuStep } from "./qemu.ts";
-import { ensureGuestDebian, rootfsStep } from "./rootfs.ts";
+import { ensureGuestDebian, nodeRootfsStep, rootfsStep } from "./rootfs.ts";
 import { say } from "./progress.ts";
 import type { SetupStep } from "./step.ts";
+import { toolsImageStep } from "./tools-image.ts";
 import { umlKernelStep } from "./uml-kernel.ts";
 
 /** Every step; add yours here and, where it belongs to one, to a group. */
@@ -22,8 +26,10 @@ const STEPS: readonly SetupStep[] = [
       return {};
     },
   },
-  { name: "guest-debian", describe: "Debian for guests", ensure: ensureGuestDebian },
+  { name: "guest-debian", describe: "Debian for guests", ensure: () => ensureGuestDebian() },
   rootfsStep,
+  nodeRootfsStep,
+  toolsImageStep,
   umlKernelStep("6.12"),
   umlKernelStep("7.2"),
   qemuStep,
@@ -31,13 +37,20 @@ const STEPS: readonly SetupStep[] = [
   emulatedBootStep("7.2"),
   debianHostStep,
   { name: "control-plane", describe: "etcd and Kubernetes API server", ensure: async () => ({ ...(await ensureControlPlanePrograms()) }) },
+  helmStep,
+  { name: "image-base", describe: "Debian's tools and Node.js for the container image", ensure: async () => ({ layers: await ensureImageBase() }) },
+  { name: "cluster", describe: "controller-manager and scheduler", ensure: () => ensureClusterPrograms() },
+  { name: "dial-forms", describe: "grpc-go's forms of dialling", ensure: async () => ({ program: await ensureDialForms() }) },
+  { name: "csi-sanity", describe: "csi-sanity", ensure: () => ensurePeers(["csi-sanity"]) },
+  { name: "peers", describe: "csi-sanity and the sidecars", ensure: () => ensurePeers(PEERS) },
 ];
 
 const GROUPS: Readonly<Record<string, readonly string[]>> = {
   guest: ["guest-root", "uml-kernel-6.12"],
   emulated: ["guest-root", "qemu", "emulated-boot-6.12"],
   lab: ["csi", "guest-root", "uml-kernel-6.12", "control-plane"],
-  test: ["csi", "guest-root", "uml-kernel-6.12", "control-plane", "qemu", "debian-host"],
+  test: ["csi", "guest-root", "uml-kernel-6.12", "control-plane", "qemu", "debian-host", "helm", "image-base", "dial-forms", "csi-sanity"],
+  e2e: ["csi", "guest-root", "guest-root-kubernetes", "tools-image", "uml-kernel-6.12", "control-plane", "cluster", "peers"],
   all: STEPS.map((step) => step.name),
 };
 

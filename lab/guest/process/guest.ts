@@ -1,20 +1,21 @@
 /** A process guest: a User Mode Linux kernel that runs as a process on the host. */
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { ensureRootfs } from "../../../tools/setup/rootfs.ts";
+import { ensureRootfs, type RootKind } from "../../../tools/setup/rootfs.ts";
 import { ensureUmlKernel, type KernelSeries } from "../../../tools/setup/uml-kernel.ts";
 import { createDriveFile } from "../drives.ts";
 import { writeHostDir } from "../host-dir.ts";
 import { Machine, type Launch } from "../machine.ts";
 import { backingOf, commandOf } from "./command.ts";
+import { onOneProcessor } from "./processor.ts";
 
 /** See {@link Machine}. */
 export class ProcessGuest extends Machine {
   readonly kind = "process";
 
   protected override async prepare(): Promise<Launch> {
-    const { paths, drives, kernel, ...context } = this.context;
-    const [{ kernel: program }, { image }] = await Promise.all([ensureUmlKernel(kernel as KernelSeries), ensureRootfs()]);
+    const { paths, drives, kernel, root, ...context } = this.context;
+    const [{ kernel: program }, { image }] = await Promise.all([ensureUmlKernel(kernel as KernelSeries), ensureRootfs(root as RootKind)]);
     if (program === undefined || image === undefined) throw new Error("set-up gave no kernel or no root image");
     for (const drive of drives) createDriveFile(drive);
     if (paths.persist !== undefined) mkdirSync(paths.persist, { recursive: true });
@@ -24,7 +25,7 @@ export class ProcessGuest extends Machine {
     rmSync(umlDir, { recursive: true, force: true });
     mkdirSync(umlDir);
     const argv = commandOf({ ...context, kernel: program, rootImage: image, drives, hostDir, shareDir: paths.share, persistDir: paths.persist, umlDir });
-    return { argv, env: { TMPDIR: memoryDir(), HOME: paths.own } };
+    return { argv: onOneProcessor(argv, this.context.index, this.bootCount === 0), env: { TMPDIR: memoryDir(), HOME: paths.own } };
   }
 }
 

@@ -1,10 +1,11 @@
 /**
  * Runs inside a guest. `write FILE RUN INTERVAL_MS [COUNT [clock]]` appends records, each followed by fdatasync, and says
- * `A seq ms` for each that was acknowledged (ms: how long write and sync took; with `clock` also when, in epoch ms). `check FILE` reads all
+ * `A seq ms` for each that was acknowledged (ms: how long write and sync took; with `clock` also when, in epoch ms). RUN may be `next`: the
+ * one after the file's last, said as `R run` first. `check FILE` reads all
  * records and says `S run last` for each run in the order of the file, then `C count last bad`; the count must be gapless from 1 within each run.
  * `registers FILE RUN INTERVAL_MS` reads and writes registers (registers.ts).
  */
-import { closeSync, fdatasyncSync, openSync, readSync, writeSync } from "node:fs";
+import { closeSync, existsSync, fdatasyncSync, fstatSync, openSync, readSync, writeSync } from "node:fs";
 import { decodeRecord, encodeRecord, RECORD_SIZE } from "./records.ts";
 import { runRegisters } from "./registers.ts";
 
@@ -27,6 +28,26 @@ async function write(file: string, run: number, intervalMs: number, count: numbe
     if (intervalMs > 0) await new Promise((resolve) => setTimeout(resolve, intervalMs));
   }
   closeSync(fd);
+}
+
+/** The run after the last record's; what is left of a record that never became whole is an error, which the checker finds. */
+function nextRun(file: string): number {
+  if (!existsSync(file)) return 1;
+  const fd = openSync(file, "r");
+  const block = Buffer.alloc(RECORD_SIZE);
+  const { size } = fstatSync(fd);
+  const whole = size - (size % RECORD_SIZE);
+  const last = whole > 0 && readSync(fd, block, 0, RECORD_SIZE, whole - RECORD_SIZE) === RECORD_SIZE ? decodeRecord(block) : null;
+  closeSync(fd);
+  if (whole > 0 && last === null) throw new Error(`the last block of ${file} is no record`);
+  return (last?.run ?? 0) + 1;
+}
+
+function numberOf(run: string, file: string): number {
+  if (run !== "next") return Number(run);
+  const next = nextRun(file);
+  say(`R ${next}`);
+  return next;
 }
 
 function check(file: string): void {
@@ -52,6 +73,6 @@ function check(file: string): void {
 }
 
 const [verb, file = "", run = "1", interval = "0", count = "1000000000", clock] = process.argv.slice(2);
-if (verb === "write") await write(file, Number(run), Number(interval), Number(count), clock === "clock");
+if (verb === "write") await write(file, numberOf(run, file), Number(interval), Number(count), clock === "clock");
 else if (verb === "registers") await runRegisters(file, Number(run), Number(interval), say);
 else check(file);

@@ -22,7 +22,7 @@ export function copiesOf(status: VolumeStatus, input: HealingInput): CopyState[]
   const mirrors = Array.from({ length: input.volume.spec.drivesPerCopy }, (_, i) => i);
   return [...new Set(there.map((p) => p.nodeID))].map((node) => {
     const members = there.filter((p) => p.nodeID === node);
-    const good = members.filter((p) => GOOD.has(p.state) || isExpected(status, p, input));
+    const good = members.filter((p) => (GOOD.has(p.state) && !isOutgrown(p)) || isExpected(status, p, input));
     return { node, members, lacks: mirrors.filter((m) => !good.some((p) => p.mirror === m)), leaving: status.leavingNodes?.includes(node) ?? false };
   });
 }
@@ -30,6 +30,11 @@ export function copiesOf(status: VolumeStatus, input: HealingInput): CopyState[]
 /** Copies that are there, coming, or waited for, where they may stay. */
 export function sound(copies: readonly CopyState[]): CopyState[] {
   return copies.filter((copy) => copy.lacks.length === 0 && !copy.leaving);
+}
+
+/** Too small for what is wanted, and it cannot grow where it is: a bigger one takes its place while it is in use. */
+export function isOutgrown(p: PartitionRecord): boolean {
+  return p.tight === true && p.state !== "Requested";
 }
 
 /** Given up, and nobody has taken its place: its node is in maintenance, or just came back with its drive. */

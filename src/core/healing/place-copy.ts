@@ -5,7 +5,7 @@ import { requestFor, sectorSizeOf } from "../placement/request.ts";
 import type { PlacedCopy, PlacementRequest } from "../placement/types.ts";
 import { isReplaced } from "../record-base.ts";
 import { partitionSize } from "../sizes.ts";
-import type { CopyState } from "./copies.ts";
+import { type CopyState, isOutgrown } from "./copies.ts";
 import { rebuildsEnough } from "./guards.ts";
 import type { HealingInput } from "./input.ts";
 import { isDriveUsable } from "./sight.ts";
@@ -15,9 +15,9 @@ export type Place = { ok: true; partitions: PartitionRecord[]; why: string } | {
 /** Members for a copy that is wanted, each with whose place it takes; or why there is no place. */
 export function placeCopy(status: VolumeStatus, copies: readonly CopyState[], input: HealingInput): Place {
   const source = sourceOf(status, copies);
-  for (const copy of copies.filter((c) => c.lacks.length > 0 && !c.leaving && isDriveFault(c, input))) {
+  for (const copy of copies.filter((c) => c.lacks.length > 0 && !c.leaving && (isDriveFault(c, input) || isTight(c, input)))) {
     const same = onSameNode(copy, status, input);
-    const olds = [...copy.members, ...(source?.members ?? [])];
+    const olds = isTight(copy, input) ? copy.members : [...copy.members, ...(source?.members ?? [])];
     if (same) return { ok: true, partitions: membersOf(same, copy.lacks, olds, status, input), why: `other drives of node ${same.node} complete its copy` };
   }
   const placement = place(input.cluster, { ...request(status, input), copies: 1, excludeNodes: excluded(status, copies, input) });
@@ -42,10 +42,19 @@ function isDriveFault(copy: CopyState, { cluster, limits }: HealingInput): boole
   return ready && failed.every((p) => p.unmade || (p.failedJoins ?? 0) >= limits.maxFailedJoins || !isDriveUsable(cluster, p));
 }
 
+/** Its node is there, and what it lacks is only bigger than what it has: another hole of the node will do, be it on the same drive. */
+function isTight(copy: CopyState, { cluster }: HealingInput): boolean {
+  const ready = cluster.nodes.some((n) => n.name === copy.node && n.ready);
+  return ready && copy.lacks.every((mirror) => copy.members.some((p) => p.mirror === mirror && isOutgrown(p)));
+}
+
 function onSameNode(copy: CopyState, status: VolumeStatus, input: HealingInput): PlacedCopy | null {
   if (rebuildsEnough(input, copy.node) !== null) return null;
   const nodes = input.cluster.nodes.filter((n) => n.name === copy.node);
-  const placement = place({ ...input.cluster, nodes }, { ...request(status, input), copies: 1, drivesPerCopy: copy.lacks.length });
+  const wish = request(status, input);
+  const own = new Set(copy.members.filter((p) => isOutgrown(p) && copy.lacks.includes(p.mirror)).map((p) => p.drive));
+  const excludeDrives = wish.excludeDrives.filter((e) => e.nodeID !== copy.node || !own.has(e.drive));
+  const placement = place({ ...input.cluster, nodes }, { ...wish, excludeDrives, copies: 1, drivesPerCopy: copy.lacks.length });
   return placement.ok ? placement.copies[0]! : null;
 }
 

@@ -4,6 +4,7 @@
  * calls it again on every fresh read. It never touches `mirrors`, `owner` or `epoch`: the owner alone takes members in and out.
  */
 import type { PartitionRecord, VolumeStatus } from "../../api/volume.ts";
+import { withSize } from "../growth.ts";
 import { sameJson } from "../../base/same.ts";
 import { copiesOf, sound } from "./copies.ts";
 import { disown } from "./disown.ts";
@@ -45,7 +46,8 @@ function withPlaces(status: VolumeStatus, input: HealingInput): { status: Volume
   if (guard !== null) return { status: withSentence(status, `no copy is placed now: ${guard}`), why: [] };
   const placed = placeCopy(status, copies, input);
   if (!placed.ok) return { status: withSentence(status, placed.message), why: [] };
-  return { status: withSentence({ ...status, partitions: [...(status.partitions ?? []), ...placed.partitions] }, null), why: [placed.why] };
+  const sized = withSize({ ...input.volume, status }, status);
+  return { status: withSentence({ ...sized, partitions: [...(status.partitions ?? []), ...placed.partitions] }, null), why: [placed.why] };
 }
 
 function whyNot(status: VolumeStatus, input: HealingInput): string | null {

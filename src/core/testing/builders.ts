@@ -12,6 +12,10 @@ import { EMPTY_SESSION } from "../session.ts";
 export const VOLUME_NAME = "pvc-1";
 export const VOLUME_UID = "0a0a0a0a-1111-4222-8333-444444444444";
 export const STAGING = "/staging";
+/** How the UUIDs of partitions begin that are another volume's. */
+export const NEIGHBOUR = "eeeeeeee";
+/** Where a pod has it. */
+export const PUBLISHED = "/pod";
 /** How often a heartbeat is written (kube/lease.ts). */
 export const LEASE_RENEW_MS = 10_000;
 export const NOW = "2026-11-20T10:00:00Z";

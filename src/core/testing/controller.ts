@@ -1,4 +1,5 @@
 /** The controller of the model: one look and one step of production healing (core/healing), by compare-and-swap. */
+import { GiB, MiB } from "../../base/units.ts";
 import type { MeshStorVolume, VolumeStatus } from "../../api/volume.ts";
 import { sameJson } from "../../base/same.ts";
 import { holesOf } from "../gpt-fit.ts";
@@ -15,6 +16,8 @@ import { latest, say, violated } from "./world.ts";
 
 /** controller/heartbeats.ts: a node that is silent for longer is away. */
 const FRESH_MS = 40_000;
+/** Beyond this a drive has no room for the partition that another outgrew beside the one that takes its place. */
+const MOST_BYTES = 2 * GiB;
 
 /** One pass of the controller over the volume. */
 export function stepController(w: World): void {
@@ -96,6 +99,15 @@ export function scale(w: World, copies: number): void {
   const numberOfCopies = Math.max(1, Math.min(copies, most));
   say(w, `scaled to ${numberOfCopies} copies`);
   put(w, { ...volume, spec: { ...volume.spec, numberOfCopies } });
+}
+
+/** A person wants a bigger volume. */
+export function grow(w: World, byBytes: number): void {
+  const volume = latest(w);
+  if (!volume || volume.metadata.deletionTimestamp || volume.spec.capacityBytes + byBytes > MOST_BYTES) return;
+  const capacityBytes = volume.spec.capacityBytes + byBytes;
+  say(w, `${capacityBytes / MiB} MiB are wanted`);
+  put(w, { ...volume, spec: { ...volume.spec, capacityBytes } });
 }
 
 /** A person wants no copy on a node any more, or lifts that. */

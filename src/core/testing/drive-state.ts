@@ -19,6 +19,8 @@ export interface Superblock {
   bitmap: Set<number>;
   /** A rebuild in full began and did not end. */
   rebuilding: boolean;
+  /** Size of the array that it says. */
+  sizeBytes: number;
 }
 
 export interface Part {
@@ -30,6 +32,8 @@ export interface Part {
   sizeBytes: number;
   /** Number of the write that each block carries; 0 is zeroes. */
   content: number[];
+  /** Up to here it is proven to read as zeroes behind what is used. */
+  zeroedBytes: number;
   label: Label | "foreign" | null;
   superblock: Superblock | null;
 }

@@ -1,12 +1,14 @@
 /** One random history, from a seed: a list of moves (faults among them), then liveness. A violation carries the seed and the history. */
+import { MiB } from "../../base/units.ts";
 import type { Choices } from "./choices.ts";
-import { avoid, scale, setTimeOut, stepController } from "./controller.ts";
+import { avoid, grow, scale, setTimeOut, stepController } from "./controller.ts";
 import { checkLiveness, round, stageOn } from "./liveness.ts";
 import type { ModelOptions } from "./model.ts";
 import { crisis, fault } from "./faults.ts";
 import { createWorld, NODES } from "./model.ts";
 import { prng } from "./prng.ts";
 import { step } from "./steps.ts";
+import { neighbour } from "./stories.ts";
 import type { Wrong } from "./mutation.ts";
 import type { World } from "./world.ts";
 import { nodeOf } from "./world.ts";
@@ -38,6 +40,8 @@ export const MOVES: Readonly<Record<string, (w: World, argument: string) => void
   timeout: (w, seconds) => setTimeOut(w, Number(seconds)),
   scale: (w, copies) => scale(w, Number(copies)),
   avoid,
+  neighbour: (w) => w.nodes.forEach(neighbour),
+  grow: (w, mebibytes) => grow(w, Number(mebibytes) * MiB),
   /** Longer than the time-out of a missing member, with whatever is broken. */
   patience: (w) => {
     for (let i = 0; i < 9; i += 1) round(w, 10_000);
@@ -71,8 +75,20 @@ export function* randomMoves(rng: Choices, steps: number): Generator<string, voi
 }
 
 /** Where a history's moves come from; its other choices come from the seed itself. */
-export function movesOf(seed: number, steps = 400): Generator<string, void> {
-  return randomMoves(prng(seed * 31 + 7), steps);
+export function movesOf(seed: number, steps = 400, grows = false): Generator<string, void> {
+  const moves = randomMoves(prng(seed * 31 + 7), steps);
+  return grows ? growing(moves, seed) : moves;
+}
+
+/** The same moves, and the volume grows now and then; once something else lies behind its partitions. */
+function* growing(moves: Iterable<string>, seed: number): Generator<string, void> {
+  let n = 0;
+  for (const move of moves) {
+    yield move;
+    n += 1;
+    if (n % 150 === 60) yield "grow 64";
+    if (n === 160 && seed % 2 === 0) yield "neighbour";
+  }
 }
 
 export function explore(options: ModelOptions, steps = 400, wrong: Wrong = {}): Outcome {
@@ -83,7 +99,7 @@ export function explore(options: ModelOptions, steps = 400, wrong: Wrong = {}): 
   const { stackTraceLimit = 10 } = errors;
   errors.stackTraceLimit = 0;
   try {
-    for (const move of movesOf(options.seed, steps)) {
+    for (const move of movesOf(options.seed, steps, options.grows)) {
       const [name = "", argument = ""] = move.split(" ");
       MOVES[name]!(world, argument);
     }

@@ -2,6 +2,7 @@
 import type { HostAction } from "../action.ts";
 import { arrayDevice, windowDevice } from "./host-snapshot.ts";
 import { isReleasedByForce } from "./host-fence.ts";
+import { checkSize } from "./member-size.ts";
 import { flush, inSyncMembers, markFaulty, pathOf, raiseEvents, settleWrites } from "./md.ts";
 import type { ArrayMember, ArrayState, NodeState, WindowState, World } from "./world.ts";
 import { BLOCKS, freeSlot, hostError, statusOf, violated } from "./world.ts";
@@ -25,7 +26,7 @@ export function* applyMirrorAction(w: World, n: NodeState, action: Of<MirrorKind
     case "AddMember":
       return yield* addMember(w, n, action);
     case "ShrinkMirror":
-      return shrinkMirror(n, action);
+      return shrinkMirror(w, n, action);
     case "SetWriteMostly": {
       const { m } = memberOf(n, action.device, action.window);
       if (m) m.writeMostly = action.writeMostly;
@@ -60,6 +61,7 @@ function start(w: World, n: NodeState, mirror: number, windows: WindowState[]): 
   const sb = windows[0]!.part.superblock!;
   const members = windows.map((window): ArrayMember => ({ window, inSync: true, faulty: false, kicked: false, writeMostly: window.conn !== null, todo: new Set() }));
   const epoch = windows[0]!.epoch;
+  for (const win of windows) checkSize({ mirror, sizeBytes: sb.sizeBytes }, win.sizeBytes, win.uuid);
   const name = `${sb.arrayUUID} in epoch ${epoch}`;
   if (w.started.has(name)) violated("I2", `array ${name} is started a second time`);
   w.started.add(name);
@@ -67,7 +69,18 @@ function start(w: World, n: NodeState, mirror: number, windows: WindowState[]): 
   Object.assign(n, { killed: false, shutDown: false });
   // A start writes superblocks (the first write marks the array dirty): who is not there stays behind in events. Seen in the lab (history 6).
   for (const window of windows) if (pathOf(window) === "live") window.part.superblock!.events += 1;
-  n.arrays.push({ slot: freeSlot(n.arrays), arrayUUID: sb.arrayUUID, mirror, epoch, raidDisks: sb.raidDisks, bitmap: new Set(sb.bitmap), members, writes: [], recovering: false });
+  n.arrays.push({
+    slot: freeSlot(n.arrays),
+    arrayUUID: sb.arrayUUID,
+    mirror,
+    epoch,
+    raidDisks: sb.raidDisks,
+    bitmap: new Set(sb.bitmap),
+    sizeBytes: sb.sizeBytes,
+    members,
+    writes: [],
+    recovering: false,
+  });
 }
 
 function* createMirror(w: World, n: NodeState, action: Of<"CreateMirror">): Steps {
@@ -76,7 +89,7 @@ function* createMirror(w: World, n: NodeState, action: Of<"CreateMirror">): Step
   if (w.everMounted) violated("I6", `mirror ${action.mirror} is made although the volume was mounted before`);
   for (const win of windows) if (win.part.content.some((value) => value !== 0)) violated("I7", `mirror ${action.mirror} is made on ${win.uuid}, which does not read as zeroes`);
   for (const win of windows) {
-    win.part.superblock = { arrayUUID: action.arrayUUID, events: 0, raidDisks: action.slots, bitmap: new Set(), rebuilding: false };
+    win.part.superblock = { arrayUUID: action.arrayUUID, events: 0, raidDisks: action.slots, bitmap: new Set(), rebuilding: false, sizeBytes: action.sizeBytes };
     yield;
   }
   windowsOf(n, action.members);
@@ -102,7 +115,7 @@ function assembleMirror(w: World, n: NodeState, action: Of<"AssembleMirror">): v
 function failMember(w: World, n: NodeState, action: Of<"FailMember">): void {
   const { array, m } = memberOf(n, action.device, action.window);
   if (!m || m.faulty) return;
-  if (!isReleasedByForce(n)) {
+  if (!isReleasedByForce(w, n)) {
     if (statusOf(w).mirrors?.[array.mirror]?.inSync.includes(m.window.uuid)) violated("I1", `member ${m.window.uuid} is failed while R names it`);
     if (!n.agent.bumped.has(m.window.uuid)) violated("Z2", `member ${m.window.uuid} is failed without a record by this process`);
     checkLabels(w, array, m);
@@ -125,7 +138,7 @@ function checkLabels(w: World, array: ArrayState, leaving: ArrayMember): void {
 }
 
 /** Z3: MD suspends the array and waits for all I/O; with a held member that does not end. */
-function quiet(w: World, array: ArrayState, except?: ArrayMember): void {
+export function quiet(w: World, array: ArrayState, except?: ArrayMember): void {
   if (array.members.some((m) => m !== except && !m.faulty && pathOf(m.window) === "held"))
     throw hostError("CommandTimedOut", `mirror ${array.mirror} waits for a member that is held`);
   if (!flush(w, array)) throw hostError("CommandTimedOut", `mirror ${array.mirror} has writes that do not end`);
@@ -149,6 +162,7 @@ function joinable(n: NodeState, action: { device: string; window: string; partit
 }
 
 function takeIn(array: ArrayState, window: WindowState, todo: Set<number>): ArrayMember {
+  checkSize(array, window.sizeBytes, window.uuid);
   const m = { window, inSync: false, faulty: false, kicked: false, writeMostly: false, todo };
   array.members.push(m);
   raiseEvents(array);
@@ -161,6 +175,7 @@ function* reAddMember(w: World, n: NodeState, action: Of<"ReAddMember">): Steps 
   const own = win.part.superblock;
   const survivor = array.members.find((m) => windowDevice(m.window) === action.survivorWindow);
   if (own?.arrayUUID !== array.arrayUUID || own.rebuilding) throw hostError("Unsafe", `the bitmap of ${win.uuid} says nothing`);
+  if (own.sizeBytes < array.sizeBytes) throw hostError("Unsafe", `the superblock of ${win.uuid} is of a smaller array`);
   if (!survivor || !survivor.inSync || survivor.faulty) throw hostError("Unsafe", `${action.survivorWindow} is not in sync`);
   if (array.members.filter((m) => !m.faulty).length >= array.raidDisks) throw hostError("Unsafe", `${action.device} has no vacant slot`);
   if (pathOf(win) !== "live") throw hostError("CommandTimedOut", `member ${win.uuid} does not answer`);
@@ -184,7 +199,7 @@ function* addMember(w: World, n: NodeState, action: Of<"AddMember">): Steps {
     yield;
     if (!n.arrays.includes(array) || !n.windows.includes(win)) throw hostError("CommandFailed", "the array is gone");
     quiet(w, array);
-    win.part.superblock = { arrayUUID: array.arrayUUID, events: 0, raidDisks: array.raidDisks, bitmap: new Set(), rebuilding: true };
+    win.part.superblock = { arrayUUID: array.arrayUUID, events: 0, raidDisks: array.raidDisks, bitmap: new Set(), rebuilding: true, sizeBytes: array.sizeBytes };
     takeIn(array, win, new Set(Array.from({ length: BLOCKS }, (_, i) => i)));
     yield;
   }
@@ -202,10 +217,12 @@ function setSlots(array: ArrayState, slots: number): void {
   for (const m of array.members) if (m.window.part.superblock && !m.faulty) m.window.part.superblock.raidDisks = slots;
 }
 
-function shrinkMirror(n: NodeState, action: Of<"ShrinkMirror">): void {
+function shrinkMirror(w: World, n: NodeState, action: Of<"ShrinkMirror">): void {
   const array = arrayOf(n, action.device);
   if (array.raidDisks <= action.slots) return;
   if (array.members.length > action.slots || array.recovering) throw hostError("CommandFailed", `${action.device} has no vacant slot to lose`);
+  // MD waits for all that is under way (raid1.c, freeze_array): no chunk that is being written is taken for clean.
+  quiet(w, array);
   setSlots(array, action.slots);
   if (inSyncMembers(array).length === action.slots) array.bitmap.clear();
 }

@@ -2,9 +2,11 @@
  * Host actions of the model. Each is a generator: where it yields, the agent can die and the action
  * stays half done. Every rule that can be checked at the moment of the act is checked here.
  */
+import { MiB } from "../../base/units.ts";
 import { hostNQN, parseExportNQN } from "../../api/names.ts";
 import type { HostAction } from "../action.ts";
 import { applyFenceAction, isReleasedByForce } from "./host-fence.ts";
+import { applyGrowth } from "./host-growth.ts";
 import { applyMirrorAction } from "./host-mirror.ts";
 import { applyVolumeAction } from "./host-volume.ts";
 import { belowOf, connDevice, controllerOf, partDevice } from "./host-snapshot.ts";
@@ -43,6 +45,13 @@ export function* applyHost(w: World, n: NodeState, action: HostAction): Steps {
       return openWindow(n, action);
     case "CloseWindow":
       return closeWindow(n, action.partitionUUID);
+    case "GrowPartition":
+    case "ZeroExtension":
+    case "GrowWindow":
+    case "GrowMirror":
+    case "GrowVolumeDevice":
+    case "GrowFilesystem":
+      return yield* applyGrowth(w, n, action);
     case "StampLabel":
       return yield* stampLabel(w, n, action);
     case "GuardVolume":
@@ -50,11 +59,13 @@ export function* applyHost(w: World, n: NodeState, action: HostAction): Steps {
     case "ResumeVolume":
     case "KillUsers":
     case "ShutdownFilesystem":
+    case "FailVolume":
       return applyFenceAction(w, n, action);
     case "CreateVolumeDevice":
     case "RemoveVolumeDevice":
     case "MakeFilesystem":
     case "MountStage":
+    case "BindDevice":
     case "UnmountStage":
     case "MountPublish":
     case "UnmountPublish":
@@ -80,7 +91,7 @@ function createPartition(n: NodeState, action: Of<"CreatePartition">): void {
   while (drive.parts.some((p) => p.number === number)) number += 1;
   const content = Array.from({ length: BLOCKS }, () => FOREIGN);
   const place = { node: n.name, drive: drive.id, number, startBytes: action.startBytes, sizeBytes: action.sizeBytes };
-  drive.parts.push({ uuid: action.partitionUUID, ...place, content, label: "foreign", superblock: null });
+  drive.parts.push({ uuid: action.partitionUUID, ...place, content, zeroedBytes: 0, label: "foreign", superblock: null });
 }
 
 /** The partition and its drive, if the node can open it for itself; violations of I7 where a record or a user forbids it. */
@@ -106,6 +117,7 @@ function* erase(w: World, n: NodeState, uuid: string, what: string): Steps {
   again.content = again.content.map(() => 0);
   again.label = null;
   again.superblock = null;
+  again.zeroedBytes = again.sizeBytes;
 }
 
 function deletePartition(w: World, n: NodeState, action: Of<"DeletePartition">): void {
@@ -202,7 +214,7 @@ function disconnect(w: World, n: NodeState, action: Of<"Disconnect">): void {
   if (!c) return;
   for (const array of n.arrays) {
     const m = array.members.find((x) => x.window.conn === c);
-    if (m && !m.faulty && !isReleasedByForce(n)) violated("Z1", `${action.nqn} is disconnected under a member that MD still counts on`);
+    if (m && !m.faulty && !isReleasedByForce(w, n)) violated("Z1", `${action.nqn} is disconnected under a member that MD still counts on`);
   }
   dropConnection(w, n, c);
 }
@@ -232,7 +244,8 @@ function openWindow(n: NodeState, action: Of<"OpenWindow">): void {
   const part = "conn" in on ? on.conn.export.part : on.part;
   if (part.uuid !== action.partitionUUID) violated("I9", `the window of ${action.partitionUUID} is opened on ${part.uuid}`);
   if ("drive" in on && n.exports.some((e) => e.part === part)) violated("I2", `partition ${part.uuid} is opened while it is exported`);
-  const base = { slot: freeSlot(n.windows), uuid: part.uuid, epoch: action.epoch, part };
+  if (part.sizeBytes < MiB + action.sizeBytes) violated("growth", `the window of ${part.uuid} is bigger than the partition below it`);
+  const base = { slot: freeSlot(n.windows), sizeBytes: action.sizeBytes, uuid: part.uuid, epoch: action.epoch, part };
   const win: WindowState = "conn" in on ? { ...base, conn: on.conn, drive: null, incarnation: 0 } : { ...base, conn: null, drive: on.drive, incarnation: on.drive.incarnation };
   n.windows.push(win);
 }

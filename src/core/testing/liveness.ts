@@ -1,7 +1,6 @@
 /** When faults stop: the volume starts where it is asked for, becomes healthy, moves, stops and goes without a trace. */
 import { endJob } from "./agent.ts";
 import { landPut } from "./api.ts";
-import { STAGING } from "./builders.ts";
 import { stepController } from "./controller.ts";
 import { leftoversOf } from "./host.ts";
 import { checkWorld } from "./invariants.ts";
@@ -9,7 +8,12 @@ import { flush, stepRecovery, submit } from "./md.ts";
 import { revive } from "./faults.ts";
 import { deleteVolume, detectLosses, kubeletAsks, powerOff, powerOn, stepAgent, togglePublish } from "./model.ts";
 import { advance } from "./time.ts";
+import { isStaged } from "./kind.ts";
+import type { MeshStorVolume } from "../../api/volume.ts";
+import { mustGrow, sizeInUse, specInUse } from "../growth.ts";
+import { mirrorSize } from "../sizes.ts";
 import type { NodeState, World } from "./world.ts";
+import { NEIGHBOUR } from "./builders.ts";
 import { BLOCKS, latest, partsOf, say, statusOf, violated } from "./world.ts";
 
 /** Most steps of one pass; a pass that needs more never ends. */
@@ -75,7 +79,7 @@ export function unstageEverywhere(w: World): void {
 
 export function stageOn(w: World, n: NodeState): void {
   n.wants = "stage";
-  until(w, `staged on node ${n.name}`, () => n.wants === "none" && n.mounts.some((m) => m.target === STAGING));
+  until(w, `staged on node ${n.name}`, () => n.wants === "none" && isStaged(w, n));
 }
 
 export function isHealthy(w: World, owner: NodeState): boolean {
@@ -89,11 +93,17 @@ export function isHealthy(w: World, owner: NodeState): boolean {
   const slots = Math.max(2, v.spec.numberOfCopies);
   return (
     mirrors.every((m) => m.inSync.length === v.spec.numberOfCopies) &&
+    hasGrown(v, owner) &&
     partitions.length === v.spec.numberOfCopies * v.spec.drivesPerCopy &&
     partitions.every((p) => !avoided.includes(p.nodeID)) &&
     (avoided.includes(owner.name) || partitions.some((p) => p.nodeID === owner.name)) &&
     owner.arrays.every((a) => a.raidDisks === slots && a.members.length === v.spec.numberOfCopies && a.members.every((m) => m.inSync && m.writeMostly === (m.window.conn !== null)))
   );
+}
+
+/** What is built is as big as what is wanted. */
+function hasGrown(v: MeshStorVolume, { arrays, volumeDevice }: NodeState): boolean {
+  return !mustGrow(v) && arrays.every((a) => a.sizeBytes === mirrorSize(specInUse(v))) && volumeDevice?.sizeBytes === sizeInUse(v);
 }
 
 /** One node away does not keep a volume from starting while R has another member in reach; it comes back later. */
@@ -108,7 +118,7 @@ function stageWithoutOne(w: World, owner: NodeState): void {
   }
   for (const n of w.nodes) endJob(w, n);
   powerOff(w, away);
-  const staged = () => owner.wants === "none" && owner.mounts.some((m) => m.target === STAGING);
+  const staged = () => owner.wants === "none" && isStaged(w, owner);
   // A node that leaves between "the others are recorded out" and the start of the one member chosen takes the last good copy with it.
   const hopeless = () => {
     const { mirrors = [], partitions = [] } = statusOf(w);
@@ -135,7 +145,7 @@ export function checkLiveness(w: World): void {
   if (latest(w) && !latest(w)!.metadata.deletionTimestamp && !isStillborn(w)) {
     const owner = w.rng.pick(w.nodes);
     if (w.rng.chance(0.5)) stageWithoutOne(w, owner);
-    if (!owner.mounts.some((m) => m.target === STAGING)) stageOn(w, owner);
+    if (!isStaged(w, owner)) stageOn(w, owner);
     until(w, "a healthy volume", () => isHealthy(w, owner), { ms: 10_000 });
     for (const array of owner.arrays) for (let block = 0; block < BLOCKS; block += 1) if (!array.writes.some((x) => x.block === block)) submit(w, array, block);
     round(w, 1_000);
@@ -143,5 +153,9 @@ export function checkLiveness(w: World): void {
     unstageEverywhere(w);
   }
   deleteVolume(w);
-  until(w, "a volume deleted without a trace", () => latest(w) === null && w.nodes.every((n) => partsOf(n).length === 0 && n.exports.length === 0 && leftoversOf(n).length === 0));
+  until(
+    w,
+    "a volume deleted without a trace",
+    () => latest(w) === null && w.nodes.every((n) => partsOf(n).every((p) => p.uuid.startsWith(NEIGHBOUR)) && n.exports.length === 0 && leftoversOf(n).length === 0),
+  );
 }

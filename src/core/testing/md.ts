@@ -115,7 +115,7 @@ function failWrite(w: World, array: ArrayState, write: WriteState): void {
 
 function acknowledge(w: World, array: ArrayState, write: WriteState): void {
   const host = w.nodes.find((n) => n.arrays.includes(array));
-  if (host?.killed || host?.shutDown) {
+  if (write.orphan || host?.killed || host?.shutDown) {
     // I4: it ends, and nobody is alive to hear of it.
     array.writes.splice(array.writes.indexOf(write), 1);
     return say(w, `write ${write.value} of block ${array.mirror}.${write.block} ends after its users`);

@@ -13,7 +13,7 @@ import { applyRecord } from "../record.ts";
 import { planPublish, planUnpublish } from "../plan-publish.ts";
 import { newAgent, pass } from "./agent.ts";
 import { put } from "./api.ts";
-import { driveID, memberBytes, nodeUID, part, STAGING, stage, unstage, volume, VOLUME_NAME, VOLUME_UID } from "./builders.ts";
+import { driveID, memberBytes, nodeUID, part, PUBLISHED, STAGING, stage, unstage, volume, VOLUME_NAME, VOLUME_UID } from "./builders.ts";
 import { applyAll, applyHost, losePower } from "./host.ts";
 import { snapshotOf, VOLUME_DEVICE } from "./host-snapshot.ts";
 import { checkUnstaged } from "./invariants.ts";
@@ -21,6 +21,8 @@ import { breakConnection } from "./md.ts";
 import type { Choices } from "./choices.ts";
 import { prng } from "./prng.ts";
 import { seeLoss } from "./time.ts";
+import type { VolumeKind } from "./kind.ts";
+import { isStaged, specOf } from "./kind.ts";
 import type { NodeState, PassEnd, Protocol, World } from "./world.ts";
 import { BLOCKS, bootID, clockOf, latest, nodeOf, say, violated } from "./world.ts";
 
@@ -36,6 +38,10 @@ export interface ModelOptions {
   protocol?: Partial<Protocol>;
   /** A guard runs on every node, so owners promise to stop by themselves (Z16); no if left out. */
   guards?: boolean;
+  /** XFS if left out. */
+  kind?: VolumeKind;
+  /** It grows now and then. */
+  grows?: boolean;
 }
 
 /** Names of all nodes. */
@@ -99,7 +105,9 @@ export function createWorld(options: ModelOptions): World {
     trouble: 0,
   };
   const on = options.placement ?? rng.shuffle(NODES).slice(0, options.copies);
-  const spec = { numberOfCopies: options.copies, drivesPerCopy: options.stripes };
+  const { kind = "xfs" } = options;
+  const is = kind === "block" ? { volumeMode: "Block" as const } : { fsType: kind };
+  const spec = { numberOfCopies: options.copies, drivesPerCopy: options.stripes, ...is };
   const base = volume({}, spec, { creationTimestamp: "2026-11-20T10:00:00Z" });
   const partitions = on.flatMap((node) =>
     Array.from({ length: options.stripes }, (_, mirror) => ({
@@ -147,7 +155,7 @@ export function stepAgent(w: World, n: NodeState): boolean {
 function passEnded(w: World, n: NodeState, end: PassEnd): void {
   if (end.error || !end.plan?.done || end.intent !== n.agent.intent) return;
   if (end.intent.kind === "stage") {
-    if (!n.mounts.some((m) => m.target === STAGING)) violated("I8", `node ${n.name} reported staged without a mount`);
+    if (!isStaged(w, n)) violated("I8", `node ${n.name} reported staged without a mount`);
     say(w, `${n.name}: staged`);
   } else if (end.intent.kind === "unstage") {
     checkUnstaged(n);
@@ -216,13 +224,13 @@ export function pullDrive(w: World, n: NodeState, index: number): void {
 export function togglePublish(w: World, n: NodeState): void {
   const v = latest(w);
   // What is published is unpublished also where the volume was unstaged by force below it.
-  if (!n.up || n.agentDown || n.kubeletDead || !n.mounts.some((m) => m.target === STAGING || m.published)) return;
-  const targetPath = "/pod";
+  if (!n.up || n.agentDown || n.kubeletDead || !(isStaged(w, n) || n.mounts.some((m) => m.published))) return;
+  const targetPath = PUBLISHED;
   const { mounts } = snapshotOf(n, { name: VOLUME_NAME, uid: VOLUME_UID }, clockOf(w, n));
   const there = mounts.some((m) => m.target === targetPath);
-  const publish = planPublish(mounts, n.volumeDevice ? VOLUME_DEVICE : null, { volumeID: v?.metadata.name ?? "", stagingPath: STAGING, targetPath, readOnly: false });
+  const publish = planPublish(mounts, n.volumeDevice ? VOLUME_DEVICE : null, specOf(w), { volumeID: v?.metadata.name ?? "", stagingPath: STAGING, targetPath, readOnly: false });
   const action = there ? planUnpublish(mounts, targetPath) : publish.action;
-  if (!action || (action.kind !== "MountPublish" && action.kind !== "UnmountPublish")) return;
+  if (!action || (action.kind !== "MountPublish" && action.kind !== "BindDevice" && action.kind !== "UnmountPublish")) return;
   applyAll(w, n, action);
   w.trace.push({ node: n.name, kind: action.kind });
   say(w, `${n.name}: ${action.kind}`);

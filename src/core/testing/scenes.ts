@@ -3,7 +3,7 @@ import type { ActionKind } from "../action.ts";
 import type { Plan, PlanInput } from "../plan-types.ts";
 import { plan } from "../plan.ts";
 import { inputFor } from "./agent.ts";
-import { STAGING, VOLUME_NAME, VOLUME_UID } from "./builders.ts";
+import { VOLUME_NAME, VOLUME_UID } from "./builders.ts";
 import { snapshotOf } from "./host-snapshot.ts";
 import { isHealthy, round, stageOn, until } from "./liveness.ts";
 import { flush, submit } from "./md.ts";
@@ -66,7 +66,7 @@ export function stepAll(w: World): void {
 }
 
 export function isStaged(n: NodeState): boolean {
-  return n.mounts.some((m) => m.target === STAGING);
+  return n.mounts.some((m) => !m.published);
 }
 
 /** The application writes every mirror's block and waits for the answer; false if it has to wait. */

@@ -6,6 +6,8 @@ import { checkWorld } from "./invariants.ts";
 import { land, read, settleWrites, stepRecovery, stepWrite, submit } from "./md.ts";
 import { deleteVolume, detectLosses, kubeletAsks, stepAgent, togglePublish } from "./model.ts";
 import { advance } from "./time.ts";
+import { isBlock } from "../staged.ts";
+import { specOf } from "./kind.ts";
 import type { NodeState, World } from "./world.ts";
 import { BLOCKS, hasUsers, say, statusOf } from "./world.ts";
 
@@ -47,9 +49,16 @@ function stepLate(w: World): void {
   else if (landPut(w, pending)) say(w, `a late write of ${pending.from} lands as version ${w.api.versions.length - 1}`);
 }
 
+/** Kubelet starts a killed container again; above a raw device nothing but the device keeps it from writing. */
+function restartContainer(w: World, n: NodeState): void {
+  n.killed = false;
+  say(w, `${n.name}: the container that was killed runs again`);
+}
+
 function stepKubelet(w: World, n: NodeState): void {
   const dice = w.rng.int(10);
   if (n.kubeletDead) return;
+  if (n.killed && isBlock(specOf(w)) && w.rng.chance(0.5)) return restartContainer(w, n);
   const staged = w.nodes.some((x) => x.mounts.length > 0);
   if (dice < 4 && n.wants === "none" && (!staged || dice === 0)) n.wants = "stage";
   else if (dice < 5) n.wants = n.mayBeStaged ? "unstage" : "none";

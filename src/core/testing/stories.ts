@@ -1,4 +1,7 @@
 /** Whole lives of a volume, without chance: told once, and again with an agent killed at every single step. */
+import { MiB } from "../../base/units.ts";
+import { NEIGHBOUR } from "./builders.ts";
+import { grow } from "./controller.ts";
 import { cut, deleteVolume, detectLosses, powerOff, powerOn, pullDrive, togglePublish } from "./model.ts";
 import { stageOn, unstageEverywhere, until } from "./liveness.ts";
 import { submit } from "./md.ts";
@@ -105,4 +108,42 @@ export function driveMissingAtFirst(w: World): void {
   stageOn(w, a);
   write(w, a);
   deleteWithoutATrace(w);
+}
+
+/** The volume grows in place, and again where one of its partitions has a neighbour: that one moves; an agent may die anywhere. */
+export function growsTwice(w: World): void {
+  const [a] = [w.nodes[0]!];
+  stageOn(w, a);
+  togglePublish(w, a);
+  write(w, a);
+  rest(w, a);
+  grow(w, 64 * MiB);
+  rest(w, a);
+  write(w, a, 2);
+  neighbour(a);
+  grow(w, 64 * MiB);
+  rest(w, a);
+  write(w, a);
+  for (const drive of a.drives) drive.parts = drive.parts.filter((p) => !p.uuid.startsWith(NEIGHBOUR));
+  deleteWithoutATrace(w);
+}
+
+/** Something of another volume lies behind each partition of the node. */
+export function neighbour(n: NodeState): void {
+  for (const drive of n.drives)
+    for (const part of drive.parts.filter((p) => !p.uuid.startsWith(NEIGHBOUR))) {
+      const startBytes = part.startBytes + part.sizeBytes;
+      if (drive.parts.some((p) => p.startBytes < startBytes + MiB && startBytes < p.startBytes + p.sizeBytes)) continue;
+      const number = 1 + Math.max(...drive.parts.map((p) => p.number));
+      drive.parts.push({
+        ...part,
+        uuid: `${NEIGHBOUR}-0000-4000-8000-${part.uuid.slice(-12)}`,
+        number,
+        startBytes,
+        sizeBytes: MiB,
+        content: [],
+        label: "foreign",
+        superblock: null,
+      });
+    }
 }

@@ -61,6 +61,7 @@ export interface ConnState {
 
 export interface WindowState {
   slot: number;
+  sizeBytes: number;
   uuid: string;
   epoch: number;
   part: Part;
@@ -86,6 +87,8 @@ export interface WriteState {
   phase: "bitmap" | "data";
   /** Members that have not answered. */
   waiting: Set<string>;
+  /** Whoever began it was killed: nobody hears how it ends. */
+  orphan?: boolean;
 }
 
 export interface ArrayState {
@@ -95,6 +98,7 @@ export interface ArrayState {
   epoch: number;
   raidDisks: number;
   bitmap: Set<number>;
+  sizeBytes: number;
   members: ArrayMember[];
   writes: WriteState[];
   recovering: boolean;
@@ -183,8 +187,11 @@ export interface NodeState {
 }
 
 export interface VolumeDeviceState {
+  sizeBytes: number;
   below: ArrayState[];
   suspended: boolean;
+  /** Its table fails every request. */
+  failed: boolean;
   /** The process that outlives the agent: what it watches, and when, in true time, all of it was live last. */
   guard: { nqns: string[]; liveAtMs: number; graceMs: number } | null;
 }
@@ -297,7 +304,7 @@ export function clockOf(w: World, n: NodeState): number {
 
 /** Somebody uses the volume on this node. */
 export function hasUsers(n: NodeState): boolean {
-  return n.mounts.length > 0 && !n.killed && !n.shutDown;
+  return n.mounts.length > 0 && !n.killed && !n.shutDown && n.volumeDevice?.failed !== true;
 }
 
 export function bootID(n: NodeState): string {

@@ -8,6 +8,7 @@ import { failure, run, runOk } from "../exec.ts";
 import { nodeNumber, poll, readAttribute, removeLink, ROOTS } from "../files.ts";
 import { assertPartition } from "../gpt/identity.ts";
 import { assertUnused } from "../nvmet/use.ts";
+import { detachLocks, loopLocksOn } from "../users/locks.ts";
 import { sameTable, volumeTable, windowTable } from "./table.ts";
 
 type Action<K extends HostAction["kind"]> = Extract<HostAction, { kind: K }>;
@@ -30,7 +31,7 @@ export async function openWindow(action: Action<"OpenWindow">): Promise<void> {
 }
 
 /** A partition is known by its table entry, an import by its namespace UUID. */
-async function assertMember(below: string, partitionUUID: string): Promise<void> {
+export async function assertMember(below: string, partitionUUID: string): Promise<void> {
   const namespace = await readAttribute(`${sysBlock(below)}/uuid`);
   if (namespace === null) return assertPartition(below, partitionUUID);
   if (namespace !== partitionUUID) throw new MeshStorError("Unsafe", `namespace ${below} is ${namespace}, not partition ${partitionUUID}`);
@@ -50,7 +51,7 @@ export function removeVolumeDevice(action: Action<"RemoveVolumeDevice">): Promis
 }
 
 /** Tables name devices by number, as the kernel prints them back. */
-async function numbered(device: string): Promise<string> {
+export async function numbered(device: string): Promise<string> {
   const number = await numberOf(device);
   if (number === null) throw new MeshStorError("CommandFailed", `block device ${device} is gone`);
   return number;
@@ -105,6 +106,9 @@ async function remove(name: string, uuidPrefix: string): Promise<void> {
   if (device === null) return removeLink(pathOf(name));
   const uuid = (await readAttribute(`${sysBlock(device)}/dm/uuid`)) ?? "";
   if (!uuid.startsWith(uuidPrefix)) throw new MeshStorError("ForeignContent", `device ${name} is '${uuid}', not ours`);
+  // Left by a kubelet that did not live to take them off.
+  const number = await numberOf(device);
+  if (number !== null) await detachLocks(await loopLocksOn({ device, name, number, targets: [] })).catch(() => {});
   const result = await run(["dmsetup", "remove", "--retry", ...NO_UDEV, name], { deadlineMs: DEADLINE_MS, lane: name, releases: true });
   if ((await dmByName(name)) === null) return removeLink(pathOf(name));
   throw failure(result) ?? new MeshStorError("CommandFailed", `device ${name} is still there after dmsetup remove`);

@@ -17,6 +17,11 @@ export function volumeTable(mirrors: readonly string[], sizeBytes: number): stri
   return `0 ${size / 512} striped ${mirrors.length} ${STRIPE_CHUNK / 512} ${mirrors.map((m) => `${m} 0`).join(" ")}`;
 }
 
+/** Every request fails. */
+export function errorTable(sizeBytes: number): string {
+  return `0 ${sizeBytes / 512} error`;
+}
+
 /** Two tables say the same: `dmsetup table` names devices by number, so both come with numbers here. */
 export function sameTable(a: string, b: string): boolean {
   const words = (text: string) => text.trim().split(/\s+/).join(" ");

@@ -53,11 +53,23 @@ function suspendHere(name: string): void {
   child.unref();
 }
 
-/** Refused when the proof is too old: asked last thing before the act (I10). */
+/** @throws MeshStorError Unsafe when the proof is too old: asked last thing before the act (I10). */
+function assertProven(name: string, notAfterMs: number | null): void {
+  if (notAfterMs !== null && performance.now() > notAfterMs) throw new MeshStorError("Unsafe", `device ${name} does not go on: the proof that this node owns it is too old`);
+}
+
+/**
+ * Before a new table, which comes with a resume: that would end any suspend, also one that somebody has begun since this was
+ * decided. @throws MeshStorError Unsafe
+ */
+export async function assertMayGoOn(name: string, notAfterMs: number | null): Promise<void> {
+  if ((await waitingSuspends(name)).length > 0 || (await isSuspended(name))) throw new MeshStorError("Unsafe", `device ${name} is suspended: it keeps its table`);
+  assertProven(name, notAfterMs);
+}
+
 export async function resumeVolume(action: Action<"ResumeVolume">): Promise<void> {
   const waiting = await waitingSuspends(action.name);
-  if (action.notAfterMs !== null && performance.now() > action.notAfterMs)
-    throw new MeshStorError("Unsafe", `device ${action.name} stays suspended: the proof that this node owns it is too old`);
+  assertProven(action.name, action.notAfterMs);
   for (const pid of waiting) process.kill(pid, "SIGKILL");
   const ended = await poll(5_000, 50, async () => ((await waitingSuspends(action.name)).length === 0 ? true : null));
   if (!ended) throw new MeshStorError("CommandTimedOut", `a suspend of ${action.name} does not end`);

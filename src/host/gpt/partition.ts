@@ -14,7 +14,7 @@ import { readDriveTable } from "./table.ts";
 type Entry = DriveTable["entries"][number];
 
 /** The drive with this identity; throws CommandFailed if it is not on this node. */
-async function driveById(id: string): Promise<Drive> {
+export async function driveById(id: string): Promise<Drive> {
   const drive = (await readDrives()).find((d) => d.id === id);
   if (!drive) throw new MeshStorError("CommandFailed", `drive ${id} is not on this node`);
   return drive;

@@ -14,7 +14,7 @@ import { assertPartition } from "./identity.ts";
 const WRITTEN_STEP = 256 * MiB;
 /** With Write Zeroes: at most this many steps, so that time does not grow with size. */
 const COMMANDED_STEPS = 8;
-const STEP_DEADLINE_MS = 300_000;
+export const STEP_DEADLINE_MS = 300_000;
 const SAMPLES = 16;
 const SAMPLE_BYTES = 64 * 1024;
 
@@ -42,6 +42,11 @@ export async function zeroPartition(device: string, partitionUUID: string, onPro
 async function commanded(device: string): Promise<boolean> {
   const limit = await readAttribute(`${sysBlock(await diskOf(device))}/queue/write_zeroes_max_bytes`);
   return Number(limit ?? 0) > 0;
+}
+
+/** How much is zeroed under one deadline: a share of the whole where the drive zeroes by command. */
+export async function stepBytes(device: string, bytes: number): Promise<number> {
+  return (await commanded(device)) ? Math.max(GiB, Math.ceil(bytes / COMMANDED_STEPS / MiB) * MiB) : WRITTEN_STEP;
 }
 
 /** Offsets and lengths to zero: label, superblock and bitmap first, so that a cut leaves nothing that looks like a member. Exported for its test. */

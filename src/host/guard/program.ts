@@ -5,10 +5,14 @@
  * every Debian has. Arguments: version, socket's name, sysfs. Prints `ready` or a sentence. Protocol: protocol.ts.
  *
  * A volume is suspended once one of its controllers was not `live` for the grace. The suspend waits in a process of its own that
- * nothing ends but a resume (Z14), and a direct read that hangs proves it. Nothing is ever resumed from here.
+ * nothing ends but a resume (Z14), and a direct read that hangs proves it. Nothing is ever resumed from here, but onto errors
+ * when the host goes down (decision 0016).
  *
  * In this text no backtick and no dollar sign before a brace: it is a template.
  */
+import { PARTING } from "./parting.ts";
+
+/** Its text. */
 export const GUARD_PROGRAM = String.raw`
 use strict;
 use warnings;
@@ -101,6 +105,7 @@ sub settle {
 my %volume;   # name, device, held (open dm/suspended), watch [{controller, nqn, file}], proven, grace (ms)
 my %hold;     # name, device, held, pid, since, probe, probed, proof, said
 my $control;
+my $quiet = 0;   # nobody is left who could read: nothing is suspended any more (decision 0016)
 
 sub arm {
   my ($id, $name, $device, $proven, $grace, @pairs) = @_;
@@ -150,6 +155,7 @@ sub look {
 
 sub hold {
   my ($id, $of, $why) = @_;
+  return if $quiet;
   my $h = $hold{$id} //= { name => $of->{name}, device => $of->{device}, held => $of->{held}, since => 0, proof => 0, said => -60000 };
   return if $h->{pid} || (attribute($h->{held}) // "") eq "1" || waits_already($id, $h);
   my $pid = fork();
@@ -236,6 +242,7 @@ sub probe {
   $h->{probed} = now();
 }
 
+${PARTING}
 # --- requests ---
 
 sub answer {
@@ -302,7 +309,9 @@ sub serve {
 }
 
 $SIG{$_} = "IGNORE" for qw(TERM INT HUP PIPE);
+$SIG{USR1} = sub { $quiet = 1 };
 if ($sys eq "/sys") {   # another tree is a test's: nothing of this machine is touched
+  opendir($configfs, "/sys/kernel/config") or undef $configfs;
   leave_container();
   sysopen($control, "/dev/mapper/control", O_RDWR) or refuse("device-mapper cannot be reached: $!");
 }
@@ -311,7 +320,7 @@ $0 = "\@meshstor-guard";
 settle();
 my $next = now();
 while (1) {
-  if (now() >= $next) { look(); tend(); $next = now() + 1000 * $POLL }
+  if (now() >= $next) { look(); tend(); depart() if $control; $next = now() + 1000 * $POLL }
   my $wait = ($next - now()) / 1000;
   serve($wait > 0 ? $wait : 0);
 }

@@ -4,8 +4,7 @@ import { dirname } from "node:path";
 import { asMeshStorError, MeshStorError } from "../../base/errors.ts";
 import { runOk } from "../exec.ts";
 import { readAttribute, ROOTS, writeAttribute } from "../files.ts";
-import { serially } from "../serial.ts";
-import { OneKind } from "./one-kind.ts";
+import { Removal } from "./removal.ts";
 
 const CONFIG = "/run/meshstor/mdadm.conf";
 /** I1: no bad-block log. `names=yes`: an array at /dev/md/X is called md_X by the kernel. `AUTO -all`: nothing is ever assembled for being found (I3). mdadm.conf(5). */
@@ -42,39 +41,9 @@ async function place(path: string, text: string): Promise<void> {
   }
 }
 
-/**
- * How newer kernels take a stopped array's device away (6.12 knows no such choice). The old way, Y, a named array's stays
- * for ever (seen on 7.2), and the next time mdadm gives the array a number, which no udev rule of ours knows; the new way,
- * N, mdadm before 4.5 cannot assemble. So: N to stop, Y to make or assemble; nothing else depends on it. The parameter is the
- * whole host's, and volumes work side by side: stops and starts never at once.
- */
-const ways = new OneKind<"stops" | "starts">();
-let stopping = 0;
-
-/**
- * Runs `work` with the parameter as it has to be, and leaves it as the kernel has it by default; on a kernel without it at once.
- * Whoever sets it looks at how many stop by then, one after the other: a stop that begins while the last one ends gets its N.
- */
-async function withRemoval<T>(way: "stops" | "starts", work: () => Promise<T>): Promise<T> {
-  const parameter = `${ROOTS.sys}/module/md_mod/parameters/legacy_async_del_gendisk`;
-  if ((await readAttribute(parameter)) === null) return work();
-  const settle = () =>
-    serially("md removal", async () => {
-      const wanted = stopping > 0 ? "N" : "Y";
-      if ((await readAttribute(parameter)) !== wanted) await writeAttribute(parameter, wanted);
-    });
-  if (way === "starts") return ways.run(way, () => settle().then(work));
-  return ways.run(way, async () => {
-    stopping += 1;
-    try {
-      await settle();
-      return await work();
-    } finally {
-      stopping -= 1;
-      await settle();
-    }
-  });
-}
+const parameter = (): string => `${ROOTS.sys}/module/md_mod/parameters/legacy_async_del_gendisk`;
+/** The one of this host. */
+const removal = new Removal({ read: () => readAttribute(parameter()), write: (value) => writeAttribute(parameter(), value) });
 
 /** Options common to all calls. MDADM_NO_UDEV: nodes come from devtmpfs; udev may not run where we do (mdadm(8)). */
 interface MdadmOptions {
@@ -90,9 +59,9 @@ export async function mdadm(args: readonly string[], options: MdadmOptions = {})
   const starts = args[0] === "--create" || args[0] === "--assemble";
   // The other modes refuse the option.
   const run = () => runOk(["mdadm", ...args, ...(starts ? [`--config=${CONFIG}`] : [])], { deadlineMs, env: { MDADM_NO_UDEV: "1" }, ...rest });
-  if (args[0] === "--stop") return withRemoval("stops", run);
+  if (args[0] === "--stop") return removal.run("stops", run);
   // Nothing else is asked of the kernel where a loss is released.
-  return starts ? withRemoval("starts", run) : run();
+  return starts ? removal.run("starts", run) : run();
 }
 
 /** A UUID as mdadm writes it: four groups of eight hex digits, in the order of the bytes. */

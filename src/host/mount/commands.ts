@@ -1,13 +1,17 @@
 /** Mounts and unmounts, each proven by mountinfo (I8). */
 import { mkdir, rmdir } from "node:fs/promises";
+import { basename } from "node:path";
 import type { HostAction } from "../../core/action.ts";
+import { STAGED_DEVICE } from "../../core/staged.ts";
 import { MeshStorError } from "../../base/errors.ts";
 import { dmByName, numberOf } from "../block.ts";
 import { dmNode } from "../dm/devices.ts";
 import { failure, run, runOk } from "../exec.ts";
 import { readText, ROOTS } from "../files.ts";
+import { removeBindFile } from "./bind-device.ts";
 import type { MountEntry } from "./mountinfo.ts";
 import { parseMountinfo } from "./mountinfo.ts";
+import { detachLocksOver } from "../users/locks.ts";
 import { usersOf } from "./users.ts";
 
 type Action<K extends HostAction["kind"]> = Extract<HostAction, { kind: K }>;
@@ -50,15 +54,21 @@ export async function mountPublish(action: Action<"MountPublish">): Promise<void
   if (action.readOnly && !top.readOnly) await runOk(["mount", "-o", "remount,bind,ro", action.target], { deadlineMs: DEADLINE_MS });
 }
 
-export function unmountStage(action: Action<"UnmountStage">): Promise<void> {
-  return unmountAll(action.target);
+/** The file that a raw device was staged on is ours and goes too; another's (kubelet's own, in a stop by force) stays, empty. */
+export async function unmountStage(action: Action<"UnmountStage">): Promise<void> {
+  const top = (await mountsAt(action.target)).at(-1);
+  // A loop device that is kubelet's lock keeps the node that it was made over busy, whoever of kubelet is left.
+  if (top && (top.fsType === "devtmpfs" || top.fsType === "tmpfs")) await detachLocksOver(action.target);
+  await unmountAll(action.target);
+  if (basename(action.target) === STAGED_DEVICE) await removeBindFile(action.target);
 }
 
-/** Unmounts and takes the target directory away, which the driver made (CSI: NodeUnpublishVolume). */
+/** Unmounts and takes the target directory, or file, away, which the driver made (CSI: NodeUnpublishVolume). */
 export async function unmountPublish(action: Action<"UnmountPublish">): Promise<void> {
   await unmountAll(action.target);
+  await removeBindFile(action.target);
   await rmdir(action.target).catch((error: NodeJS.ErrnoException) => {
-    if (!["ENOENT", "ENOTEMPTY"].includes(error.code ?? "")) throw error;
+    if (!["ENOENT", "ENOTEMPTY", "ENOTDIR"].includes(error.code ?? "")) throw error;
   });
 }
 

@@ -7,6 +7,8 @@ export interface MountEntry {
   fsType: string;
   readOnly: boolean;
   root: string;
+  /** The filesystem took itself out of use: it says so (ext4), or it became read-only below a mount that may write. */
+  outOfUse: boolean;
 }
 
 export function parseMountinfo(text: string): MountEntry[] {
@@ -30,6 +32,7 @@ function parseLine(line: string): MountEntry | null {
     fsType: words[dash + 1]!,
     readOnly: options.includes("ro") || superOptions.includes("ro"),
     root: unescape(words[3]!),
+    outOfUse: superOptions.includes("shutdown") || superOptions.includes("emergency_ro") || (options.includes("rw") && superOptions.includes("ro")),
   };
 }
 

@@ -1,5 +1,6 @@
 /** Directories that volumes are mounted on, looked at and made in children with a deadline (the path may lie on a hung mount). */
 import { failure, run, runOk } from "../exec.ts";
+import { removeBindFile } from "./bind-device.ts";
 
 const DEADLINE_MS = 10_000;
 
@@ -21,9 +22,10 @@ export async function makeDirectory(path: string): Promise<void> {
   await runOk(["mkdir", "-p", "-m", "0750", "--", path], { deadlineMs: DEADLINE_MS });
 }
 
-/** Removes an empty directory; one that is gone already is fine, a full one is refused by rmdir. */
+/** Removes an empty directory, or the empty file that a device was bound on; one that is gone already is fine, a full directory is refused by rmdir. */
 export async function removeDirectory(path: string): Promise<void> {
   const kind = await statKind(path);
   if (kind === "missing" || kind === "below a file") return;
+  if (kind === "file") return removeBindFile(path);
   await runOk(["rmdir", "--", path], { deadlineMs: DEADLINE_MS });
 }

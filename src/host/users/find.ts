@@ -7,7 +7,7 @@ import { MeshStorError } from "../../base/errors.ts";
 import { pids } from "../fence/processes.ts";
 import { deviceNumbers, listDir, readLink, readText, ROOTS } from "../files.ts";
 import type { MountPlace } from "./parse.ts";
-import { isContainerOf, isNoFile, isRemote, mapsNumber, mountIDOf, numberText, parsePlaces, placeOf } from "./parse.ts";
+import { isContainerOf, isNoFile, isRemote, mappedNodes, mapsNumber, mountIDOf, numberText, parsePlaces, placeOf } from "./parse.ts";
 
 export interface UserProcess {
   pid: number;
@@ -57,7 +57,14 @@ async function useOf(pid: number, number: string, places: readonly MountPlace[])
   const maps = await quiet(readText(`${at}/maps`), "hangs");
   // It waits with its address space locked: a user, if it can be one (it sees the filesystem).
   if (maps === "hangs") return places.some((p) => p.number === number) ? "its address space is locked" : null;
-  return maps !== null && mapsNumber(maps, number) ? "mapped file" : null;
+  if (maps === null) return null;
+  return mapsNumber(maps, number) || (await mapsDevice(at, maps, number)) ? "mapped file" : null;
+}
+
+/** A raw device that is mapped shows the number of the filesystem its node is on; what the mapping leads to is looked at (proc_pid_map_files(5)). */
+async function mapsDevice(at: string, maps: string, number: string): Promise<boolean> {
+  const found = await Promise.all(mappedNodes(maps).map((range) => quiet(deviceNumbers(`${at}/map_files/${range}`))));
+  return found.some((f) => f !== null && f.block && numberText(f.rdev) === number);
 }
 
 /**

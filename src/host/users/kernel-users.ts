@@ -3,6 +3,7 @@ import { holdersOf, node } from "../block.ts";
 import { runOk } from "../exec.ts";
 import { deviceNumbers, listDir, readAttribute, readText, ROOTS } from "../files.ts";
 import { exportsOf } from "../nvmet/use.ts";
+import { loopLocksOn } from "./locks.ts";
 import { isWithin, numberText, parseLosetup, parseNfsExports, parseSwaps } from "./parse.ts";
 
 export interface VolumeInUse {
@@ -18,15 +19,29 @@ const DEADLINE_MS = 5_000;
 
 /** A sentence part for each, naming it; empty: none. */
 export async function kernelUsers(volume: VolumeInUse): Promise<string[]> {
-  const [holders, loops, swaps, exports] = await Promise.all([holdersOf(volume.device), loopsOn(volume), readText(`${ROOTS.proc}/swaps`).catch(() => ""), readNfsExports()]);
+  const [holders, loops, above, swaps, exports] = await Promise.all([
+    holdersOf(volume.device),
+    loopsOn(volume),
+    aboveLocks(volume),
+    readText(`${ROOTS.proc}/swaps`).catch(() => ""),
+    readNfsExports(),
+  ]);
   const swapOn = await Promise.all(parseSwaps(swaps).map(async (path) => ((await isAt(path, volume)) ? `swap on ${path}` : null)));
   return [
     ...holders.map((h) => `device ${h} on top of it`),
     ...loops,
+    ...above,
     ...swapOn.filter((s) => s !== null),
     ...exports.filter((path) => volume.targets.some((t) => isWithin(path, t))).map((path) => `the NFS export of ${path}`),
     ...(await exportsOf(volume.device)).map((nqn) => `the NVMe export ${nqn}`),
   ];
+}
+
+/** What the kernel has on top of kubelet's lock (locks.ts), which then is none. */
+async function aboveLocks(volume: VolumeInUse): Promise<string[]> {
+  const locks = await loopLocksOn(volume);
+  const holders = await Promise.all(locks.map(async ({ loop }) => (await holdersOf(loop)).map((h) => `device ${h} on top of its loop device ${loop}`)));
+  return holders.flat();
 }
 
 /** A path below a mount of the volume, or a node of the device itself. */
@@ -41,7 +56,8 @@ async function isAt(path: string, volume: VolumeInUse): Promise<boolean> {
 async function loopsOn(volume: VolumeInUse): Promise<string[]> {
   const loops = (await listDir(`${ROOTS.sys}/block`)).filter((d) => d.startsWith("loop"));
   const backed = await Promise.all(loops.map(async (loop) => ({ loop, path: await readAttribute(`${ROOTS.sys}/block/${loop}/loop/backing_file`) })));
-  const used = backed.filter((b) => b.path !== null);
+  const locks = new Set((await loopLocksOn(volume)).map((lock) => lock.loop));
+  const used = backed.filter((b) => b.path !== null && !locks.has(b.loop));
   if (used.length === 0) return [];
   const listed = await runOk(["losetup", "--list", "--noheadings", "--raw", "--output", "NAME,BACK-MAJ:MIN"], { deadlineMs: DEADLINE_MS }).then(parseLosetup, () => []);
   const on = await Promise.all(

@@ -12,6 +12,7 @@ import { poll, readLink, readText, ROOTS } from "../files.ts";
 import type { UserProcess } from "./find.ts";
 import { findUsers } from "./find.ts";
 import { kernelUsers } from "./kernel-users.ts";
+import { loopLocksOn } from "./locks.ts";
 
 /** In all; a process that starts others while it dies is found again. */
 const DEADLINE_MS = stretched(30_000);
@@ -33,9 +34,11 @@ export async function killUsers(action: Extract<HostAction, { kind: "KillUsers" 
   const targets = [...new Set([...action.targets, ...mounts.map((m) => m.target)])];
   const kernel = await kernelUsers({ device, name: action.name, number, targets });
   if (kernel.length > 0) throw new MeshStorError("VolumeInUse", `${action.name} is used by the kernel, which cannot be killed: ${kernel.join(", ")}; undo that by hand`);
+  // Whoever has kubelet's lock open reaches the volume as well.
+  const numbers = [number, ...(await loopLocksOn({ device, name: action.name, number, targets })).map((lock) => lock.number)];
   const end = performance.now() + DEADLINE_MS;
   for (;;) {
-    const alive = await aliveOf(await withinTime(findUsers(number, targets), end, action.name));
+    const alive = await aliveOf(await withinTime(findAll(numbers, targets), end, action.name));
     if (alive.length === 0) return;
     const spared = alive.filter((u) => u.pid === 1 || u.pid === process.pid);
     if (spared.length > 0) throw new MeshStorError("Unsafe", `${action.name} is used by ${named(spared)}, which is not killed; undo that by hand`);
@@ -43,6 +46,10 @@ export async function killUsers(action: Extract<HostAction, { kind: "KillUsers" 
     const doomed = await poll(PENDING_MS, 20, async () => ((await aliveOf(alive)).length === 0 ? true : null));
     if (performance.now() > end) throw new MeshStorError("CommandTimedOut", `users of ${action.name} ${doomed ? "come again and again" : "cannot be killed"}: ${named(alive)}`);
   }
+}
+
+async function findAll(numbers: readonly string[], targets: readonly string[]): Promise<UserProcess[]> {
+  return (await Promise.all(numbers.map((number) => findUsers(number, targets)))).flat();
 }
 
 /** Each reading has its own deadline; many that hang would still add up. */

@@ -83,3 +83,15 @@ test("no text makes a parser throw", () => {
   const all = [parse.parsePlaces, parse.isExiting, parse.mountIDOf, parse.parseSwaps, parse.parseNfsExports, parse.parseLosetup, (t: string) => parse.mapsNumber(t, "1:2")];
   fc.assert(fc.property(fc.string(), (text) => all.forEach((one) => void one(text))));
 });
+
+test("what is mapped shared from a path is looked at, once for each path", () => {
+  const maps = [
+    "7f00-7f01 r--s 00000000 00:06 4 /dev/dm-7",
+    "7f01-7f02 rw-s 00000000 00:06 4 /dev/dm-7",
+    "7f02-7f03 rw-s 00000000 00:1c 9 /dev/xvda (deleted)",
+    "7f03-7f04 rw-p 00000000 fe:07 9 /lib/libc.so",
+    "7f04-7f05 rw-s 00000000 00:01 0 /dev/zero",
+    "7f05-7f06 rw-p 00000000 00:00 0 [heap]",
+  ].join("\n");
+  assert.deepEqual(parse.mappedNodes(maps), ["7f00-7f01", "7f02-7f03"]);
+});

@@ -17,6 +17,16 @@ export function mapsNumber(maps: string, number: string): boolean {
   });
 }
 
+/** Address ranges of what is mapped shared from below a /dev, one for each path: nodes of devices are there, in a container too. */
+export function mappedNodes(maps: string): string[] {
+  const byPath = new Map<string, string>();
+  for (const line of maps.split("\n")) {
+    const match = /^([0-9a-f]+-[0-9a-f]+) \S\S\Ss \S+ \S+ [1-9]\d*\s+(\/.*)$/.exec(line);
+    if (match && !byPath.has(match[2]!)) byPath.set(match[2]!, match[1]!);
+  }
+  return [...byPath.values()];
+}
+
 /** The mount that a file was opened through (proc_pid_fdinfo(5)); null if it does not say. */
 export function mountIDOf(fdinfo: string): string | null {
   return /^mnt_id:\s*(\d+)$/m.exec(fdinfo)?.[1] ?? null;

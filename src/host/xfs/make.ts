@@ -2,7 +2,7 @@
 import type { HostAction } from "../../core/action.ts";
 import { MeshStorError } from "../../base/errors.ts";
 import { MiB, roundDown } from "../../base/units.ts";
-import { dmByName, sizeOf } from "../block.ts";
+import { sizeOf } from "../block.ts";
 import { isZero, readDirect } from "../direct-io.ts";
 import { STRIPE_CHUNK } from "../dm/table.ts";
 import { runOk } from "../exec.ts";
@@ -18,9 +18,7 @@ type MakeFilesystem = Extract<HostAction, { kind: "MakeFilesystem" }>;
  * mkfs.xfs with the recorded UUID. A complete filesystem of that UUID is success; an unfinished one of
  * that UUID is made again; a blank device is formatted; anything else is refused (ForeignContent).
  */
-export async function makeFilesystem(action: MakeFilesystem): Promise<void> {
-  const device = await dmByName(action.device);
-  if (device === null) throw new MeshStorError("CommandFailed", `volume device ${action.device} is not there`);
+export async function makeXfs(device: string, action: MakeFilesystem): Promise<void> {
   const state = await stateOf(device, action);
   if (state === "complete") return;
   const sizeBytes = await sizeOf(device);

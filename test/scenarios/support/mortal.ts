@@ -4,14 +4,15 @@
  */
 import { readFileSync, statSync } from "node:fs";
 import { CsiError } from "../../../lab/world/csi-client.ts";
-import type { NodeProgram } from "../../../lab/world/node-program.ts";
+import { type Capability, MOUNT_XFS, type NodeProgram } from "../../../lab/world/node-program.ts";
 import { scaledSeconds, sleep } from "../../../lab/world/wait.ts";
 import type { ActionKind } from "../../../src/core/action.ts";
 
 export type Moment = `${"before" | "after"}:${ActionKind}`;
 
-export function momentsOf(kinds: readonly ActionKind[]): Moment[] {
-  return kinds.flatMap((kind): Moment[] => [`before:${kind}`, `after:${kind}`]);
+/** The moment after each kind of action, and with `before` also that before it. */
+export function momentsOf(kinds: readonly ActionKind[], before: boolean): Moment[] {
+  return kinds.flatMap((kind): Moment[] => [...(before ? [`before:${kind}` as const] : []), `after:${kind}`]);
 }
 
 /** Where a guest's program looks up the moments that are left. */
@@ -124,9 +125,9 @@ export class Mortal {
     }
   }
 
-  async mount(volume: string): Promise<string> {
-    await this.insist(`stage ${volume}`, () => this.node.stage(volume, 20));
-    await this.insist(`publish ${volume}`, () => this.node.publish(volume));
+  async mount(volume: string, capability: Capability = MOUNT_XFS): Promise<string> {
+    await this.insist(`stage ${volume}`, () => this.node.stage(volume, 20, capability));
+    await this.insist(`publish ${volume}`, () => this.node.publish(volume, capability));
     return this.node.targetPath(volume);
   }
 

@@ -1,0 +1,23 @@
+/** What can be set when the chart is installed: every value that a line of deploy/ marks with `# chart: PATH`, and what it is for. */
+export const VALUES: Readonly<Record<string, string>> = {
+  createNamespace: "Make the namespace meshstor. False where it is there already; it must then let privileged pods in (Pod Security).",
+  image: "MeshStor's own image, of both roles.",
+  imagePullPolicy: "For every container.",
+  imagePullSecrets: "Secrets of the namespace with which images are pulled.",
+  kubeletDir: "kubelet's folder on every node (--root-dir).",
+  logLevel: "debug, info, warn or error.",
+  "controller.replicas": "How many controllers there are, of which one leads.",
+  "controller.priorityClassName": "",
+  "controller.nodeSelector": "",
+  "controller.tolerations": "",
+  "controller.resources": "",
+  "sidecars.provisioner": "Image of csi-provisioner.",
+  "sidecars.resizer": "Image of csi-resizer.",
+  "sidecars.resources": "Of each of the two.",
+  "node.priorityClassName": "",
+  "node.nodeSelector": "Nodes that hold copies or run pods with volumes; all of them need the node program.",
+  "node.tolerations": "",
+  "node.resources": "",
+  "node.rollingUpdate": "How many node programs are updated at a time; maxSurge stays 0, because there may be one program on a host.",
+  "node.acceptKernel": '"1" accepts a kernel that is not known to be fit.',
+};

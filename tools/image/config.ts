@@ -1,0 +1,21 @@
+/** How a container of the image is started; the Containerfile says the same (a test compares them). */
+import manifest from "../../package.json" with { type: "json" };
+
+/** Debian release that the tools are taken from. */
+export const SUITE = "trixie";
+/** The name in deploy/; container engines put `docker.io/library/` before a name without a registry. */
+export const NAME = `meshstor:${manifest.version}`;
+
+export const CONFIG = {
+  Entrypoint: ["/usr/bin/node", "--disable-warning=ExperimentalWarning", "/meshstor/meshstor.mjs"],
+  // io_uring is often forbidden in containers; libuv must not try it.
+  Env: ["PATH=/usr/sbin:/usr/bin", "NODE_ENV=production", "UV_USE_IO_URING=0"],
+  User: "65532:65532",
+  WorkingDir: "/",
+  Labels: {
+    "org.opencontainers.image.title": "meshstor",
+    "org.opencontainers.image.description": manifest.description,
+    "org.opencontainers.image.version": manifest.version,
+    "org.opencontainers.image.licenses": manifest.license,
+  },
+} as const;

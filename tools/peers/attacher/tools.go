@@ -1,0 +1,7 @@
+//go:build tools
+
+// Package tools pins the external-attacher, which tools/setup/peers.ts builds from its Go module.
+// It is never compiled itself: the blank import only makes `go mod tidy` keep what the program needs.
+package tools
+
+import _ "github.com/kubernetes-csi/external-attacher/v4/cmd/csi-attacher"
