@@ -1,6 +1,5 @@
 /** CPU time of guests on the host: what the wall clock of a busy machine hides. */
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { readRunState } from "../lab/guest/run-state.ts";
 import { labPaths } from "../lab/state.ts";
 import type { World } from "../lab/world/world.ts";
@@ -18,7 +17,7 @@ export function ticksOf(fields: string): number {
 
 /** CPU seconds of a guest's main process (its kernel; an emulated guest's everything) since it was powered on. */
 export function guestCpuSeconds(world: World, name: string): number {
-  const { process } = readRunState(join(labPaths(world.lab.id).guest(name), "run.json"));
+  const { process } = readRunState(labPaths(world.lab.id).runState(name));
   if (process === undefined) throw new Error(`guest ${name} has no power`);
   return ticksOf(readFileSync(`/proc/${process.pid}/stat`, "utf8").replace(/^.*\) /s, "")) / TICKS;
 }

@@ -150,7 +150,7 @@ export class Lab {
 
   /** First processes of the process guests that are on. */
   #leaders(): number[] {
-    return this.guests.filter((guest) => guest.kind === "process").flatMap(({ name }) => readRunState(join(labPaths(this.id).guest(name), "run.json")).process?.pid ?? []);
+    return this.guests.filter((guest) => guest.kind === "process").flatMap(({ name }) => readRunState(labPaths(this.id).runState(name)).process?.pid ?? []);
   }
 
   #makeGuest(record: LabRecord, node: NodeRecord, index: number): Guest {
@@ -171,6 +171,7 @@ export class Lab {
       drives: node.drives,
       paths: {
         own: paths.guest(node.name),
+        runState: paths.runState(node.name),
         share: paths.share,
         persist: node.persist ? join(paths.guest(node.name), "persist") : undefined,
         sockets: paths.sockets,

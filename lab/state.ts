@@ -54,6 +54,7 @@ export function labPaths(id: string) {
     sockets: join(dir, "s"),
     drives: join(dir, "drives"),
     guest: (name: string) => join(dir, "guests", name),
+    runState: (name: string) => join(dir, "guests", name, "run.json"),
   };
 }
 

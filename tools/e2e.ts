@@ -4,6 +4,7 @@
  * comes before the summary; the last line is "N passed, N failed".
  */
 import { reportedLines } from "../test/e2e/report.ts";
+import { labsAtOnce } from "./labs-at-once.ts";
 import { dropIfEmpty, newArtefactFolder } from "./test/artefacts.ts";
 import { runNode } from "./test/command.ts";
 import { conclude, enter } from "./test/entry.ts";
@@ -11,6 +12,9 @@ import { Progress } from "./test/progress.ts";
 import { chooseScenarios, readScenarios, runScenarios } from "./test/scenarios.ts";
 import { seconds } from "./test/stage.ts";
 import { e2eFiles } from "./test/test-files.ts";
+
+/** A node with kubelet, containerd and its images takes more memory and processor than a lab's other guests. */
+const STORIES_AT_ONCE = Math.max(1, labsAtOnce() - 1);
 
 async function main(words: readonly string[]): Promise<number> {
   const all = readScenarios(e2eFiles());
@@ -26,7 +30,7 @@ async function main(words: readonly string[]): Promise<number> {
   const setup = await runNode(["tools/setup/main.ts", "e2e"], { onLine: (line) => progress.say(line) });
   progress.end("set-up");
   if (setup.code !== 0) throw new Error(`set-up failed:\n${setup.output}`);
-  const results = await runScenarios(stories, folder, progress);
+  const results = await runScenarios(stories, folder, progress, STORIES_AT_ONCE);
   progress.close();
   dropIfEmpty(folder);
   const reported = results.flatMap(({ output }) => reportedLines(output));

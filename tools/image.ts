@@ -15,7 +15,7 @@ import { CONFIG, NAME, SUITE } from "./image/config.ts";
 import { makeLayer, pack, readLayer } from "./image/layers.ts";
 import { MEMBERS, writeLayout } from "./image/layout.ts";
 import { ensurePackages, unpackFromSuites } from "./setup/apt.ts";
-import { ensureArtefact } from "./setup/cache.ts";
+import { cacheRoot, ensureArtefact, withLock } from "./setup/cache.ts";
 import { say } from "./setup/progress.ts";
 import { ensureGeneratedCsi } from "./setup/proto.ts";
 import { run } from "./setup/run.ts";
@@ -34,10 +34,14 @@ export interface Image {
   layers: { what: string; size: number; unpacked: number }[];
 }
 
-/** Makes the image; what has not changed is taken from the cache. */
+/** Makes the image; what has not changed is taken from the cache. One at a time: all who make one link the same cached layers, which tar takes for a change of the files it reads. */
 export async function makeImage(): Promise<Image> {
   await ensureGeneratedCsi();
   const base = await ensureImageBase();
+  return withLock(join(cacheRoot(), "image.lock"), () => assemble(base));
+}
+
+async function assemble(base: string): Promise<Image> {
   const work = mkdtempSync(join(tmpdir(), "meshstor-image-"));
   try {
     mkdirSync(join(work, "program/meshstor"), { recursive: true });

@@ -4,8 +4,8 @@ import { createVolume } from "../../lab/world/volumes.ts";
 import { eventually } from "../../lab/world/wait.ts";
 import type { World } from "../../lab/world/world.ts";
 import { logLines } from "../node-log.ts";
+import { FIND_NODE_PROGRAM, residentMB, RSS_GOAL_MB } from "../resident.ts";
 import { HOME, type Part } from "../part.ts";
-import { RSS_GOAL_MB } from "./rest.ts";
 
 const VOLUMES = 100;
 const PROVIDER = "n2";
@@ -30,7 +30,7 @@ export const many: Part = {
     await Promise.all(Array.from({ length: SIDE_BY_SIDE }, lane));
     figures.atMost(
       PART,
-      { name: "node program: resident memory", values: [residentMB(await world.lab.guest(HOME).sh("cat /proc/$(pgrep -o -f '[m]eshstor.mjs node')/status"))], unit: "MB" },
+      { name: "node program: resident memory", values: [residentMB(await world.lab.guest(HOME).sh(`cat /proc/$(${FIND_NODE_PROGRAM})/status`))], unit: "MB" },
       RSS_GOAL_MB,
     );
     figures.atMost(PART, { name: "controller: resident memory", values: [residentMB(readFileSync(`/proc/${world.controller.pid}/status`, "utf8"))], unit: "MB" }, RSS_GOAL_MB);
@@ -53,11 +53,6 @@ export const many: Part = {
     figures.show(PART, { name: "first loss seen → last one released", values: [(Math.max(...ended("Disconnect")) - first) / 1000], unit: "s" });
   },
 };
-
-/** Of a process, from its `status` in /proc (proc_pid_status(5)). */
-function residentMB(status: string): number {
-  return (Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1]) * 1024) / 1e6;
-}
 
 /** Volumes that run at home and whose R names a member on the provider. */
 async function onProvider(world: World): Promise<string[]> {

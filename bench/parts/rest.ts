@@ -6,6 +6,7 @@ import { sleep } from "../../lab/world/wait.ts";
 import type { World } from "../../lab/world/world.ts";
 import { apiRequests, type ApiRequests } from "../api-requests.ts";
 import { guestCpuSeconds, ticksOf } from "../host-cpu.ts";
+import { FIND_NODE_PROGRAM, residentMB, RSS_GOAL_MB } from "../resident.ts";
 import { HOME, type Bench, type Part } from "../part.ts";
 
 const VOLUMES = 50;
@@ -13,8 +14,6 @@ const VOLUMES = 50;
 const SIDE_BY_SIDE = 4;
 const WINDOW_MS = 60_000;
 const SETTLE_MS = 15_000;
-/** Resident memory that either program stays below, MB. */
-export const RSS_GOAL_MB = 150;
 const CPU_GOAL_PERCENT = 1;
 
 interface Sample {
@@ -78,12 +77,10 @@ function judgeTraffic({ world, figures }: Bench, part: string, traffic: ApiReque
 }
 
 async function sample(world: World): Promise<Sample> {
-  const out = await world.lab
-    .guest(HOME)
-    .sh(`p=$(pgrep -o -f '[m]eshstor.mjs node'); getconf CLK_TCK; grep VmRSS /proc/$p/status | tr -dc 0-9; echo; sed 's/.*) //' /proc/$p/stat`);
-  const [ticks = "", rss = "", stat = ""] = out.split("\n");
+  const out = await world.lab.guest(HOME).sh(`p=$(${FIND_NODE_PROGRAM}); getconf CLK_TCK; sed 's/.*) //' /proc/$p/stat; cat /proc/$p/status`);
+  const [ticks = "", stat = ""] = out.split("\n");
   return {
-    rssMB: (Number(rss) * 1024) / 1e6,
+    rssMB: residentMB(out),
     cpuSeconds: ticksOf(stat) / Number(ticks),
     guestSeconds: guestCpuSeconds(world, HOME),
     atMs: performance.now(),

@@ -1,5 +1,5 @@
 /**
- * A real Kubernetes API for a lab: etcd and kube-apiserver, started in about three seconds, stopped,
+ * A real Kubernetes API for a lab: etcd and kube-apiserver, started in about three seconds,
  * killed, frozen and started again on the same data. Its processes do not depend on the program that
  * started them: a state file in the control plane's folder lets another program take over.
  */
@@ -18,7 +18,7 @@ import type { Outcome, ProcessIdentity } from "./processes.ts";
 
 /** What a control plane is made of. */
 export interface ControlPlaneOptions {
-  /** Its folder: data, keys, kubeconfigs, logs and state file; kept after {@link ControlPlane.stop}. */
+  /** Its folder: data, keys, kubeconfigs, logs and state file; kept after {@link ControlPlane.kill}. */
   readonly dir: string;
   /** Words before every command, as `["ip", "netns", "exec", NAME]`; they must end in the command's exec. Default none. */
   readonly runPrefix?: readonly string[];
@@ -32,7 +32,7 @@ export interface ControlPlaneOptions {
   readonly dieWithStarter?: boolean;
 }
 
-/** The processes of a control plane, in the order in which they are stopped. */
+/** The processes of a control plane, in the order in which they are killed. */
 export const PARTS = ["apiserver", "etcd"] as const;
 export type Part = (typeof PARTS)[number];
 
@@ -45,8 +45,8 @@ interface State {
 /** Longest wait for a server whose processes live; only a machine with far too much to do needs more than some seconds. */
 const READY_MILLISECONDS = 180_000;
 const KUBECTL_MILLISECONDS = 120_000;
-/** kube-apiserver waits for running requests when it ends; a lab does not, for longer than this. */
-const STOP_MILLISECONDS = 15_000;
+/** Longest wait for a killed process to be gone. */
+const GONE_MILLISECONDS = 15_000;
 
 /** One control plane. Made by {@link ControlPlane.start} or {@link ControlPlane.attach}. */
 export class ControlPlane {
@@ -127,24 +127,15 @@ export class ControlPlane {
     await this.#ready();
   }
 
-  /** Ends the processes in good order (all of them, or the named ones). The data stays. */
-  async stop(parts: readonly Part[] = PARTS): Promise<void> {
-    this.resume(parts);
-    const server = this.#state.processes.apiserver;
-    if (server !== undefined && parts.includes("apiserver")) {
-      signal(server, "SIGTERM");
-      await hasEnded(server, STOP_MILLISECONDS);
-    }
-    // etcd's own orderly end takes two seconds and makes nothing safer: its log is complete at any moment.
-    await this.kill(parts);
-  }
-
-  /** Kills the processes (all of them, or the named ones) with SIGKILL. The data stays. */
+  /**
+   * Kills the processes (all of them, or the named ones) with SIGKILL. The data stays, and is whole: etcd's log is at
+   * any moment. An orderly end would take as long as somebody watches, up to the server's own minute.
+   */
   async kill(parts: readonly Part[] = PARTS): Promise<void> {
     const processes = this.#processes(parts);
     for (const each of processes) signal(each, "SIGKILL");
     for (const each of processes) {
-      if (!(await hasEnded(each, STOP_MILLISECONDS))) throw new Error(`process ${each.pid} does not end`);
+      if (!(await hasEnded(each, GONE_MILLISECONDS))) throw new Error(`process ${each.pid} does not end`);
     }
   }
 

@@ -29,8 +29,10 @@ export interface GuestContext {
   readonly drives: readonly Drive[];
   /** Directories on the host. */
   readonly paths: {
-    /** The guest's own: run state, host directory. */
+    /** The guest's own: host directory, what the kernel keeps. */
     readonly own: string;
+    /** What is remembered of it between processes (run-state.ts). */
+    readonly runState: string;
     readonly share: string;
     /** Kept over power-off as /var/lib/lab, when the node wants it. */
     readonly persist: string | undefined;

@@ -4,8 +4,9 @@
  * program it ran with exec; what was spawned lives on and its output goes to /run/lab/spawn-PID.log.
  */
 import { spawn, type ChildProcess } from "node:child_process";
-import { appendFileSync, existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { connect, createServer, type Socket } from "node:net";
+import { dirname } from "node:path";
 import { FRAME, frame, Reader, type Request } from "./wire.ts";
 
 const READY_FILE = "/run/lab/ready";
@@ -118,9 +119,10 @@ function receiveFile(socket: Socket, reader: Reader, path: string, mode: number)
 }
 
 function storeFile(path: string, data: Buffer, mode: number): void {
-  // Files of the kernel (sysfs, configfs, proc) and devices are written in place, others replaced whole.
+  // Files of the kernel (sysfs, configfs, proc) and devices are written in place, others replaced whole; folders that lack are made.
   if (/^\/(sys|proc|dev)\//.test(path)) return writeFileSync(path, data);
   const fresh = `${path}.lab-new`;
+  mkdirSync(dirname(path), { recursive: true });
   writeFileSync(fresh, data, { mode });
   renameSync(fresh, path);
 }

@@ -1,7 +1,6 @@
 /** What every kind of guest does alike: a process on the host that boots, answers, is frozen and killed. */
 import { spawn } from "node:child_process";
 import { closeSync, existsSync, fstatSync, openSync, readFileSync } from "node:fs";
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { inNamespace } from "../net/namespace.ts";
 import { ExecChannel } from "./channel.ts";
@@ -169,11 +168,11 @@ export abstract class Machine implements Guest {
   }
 
   #remembered(): RunState {
-    return readRunState(join(this.context.paths.own, "run.json"));
+    return readRunState(this.context.paths.runState);
   }
 
   #save(state: RunState): void {
-    writeRunState(join(this.context.paths.own, "run.json"), state);
+    writeRunState(this.context.paths.runState, state);
   }
 
   #consoleTail(): string {

@@ -61,20 +61,33 @@ function signalQuietly(pid: number): void {
 }
 
 function livingMembers(group: number): number[] {
-  return readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number)
-    .filter((pid) => {
-      const stat = statOf(pid);
-      return stat !== undefined && stat.group === group && stat.state !== "Z" && stat.state !== "X";
-    });
+  return allProcesses()
+    .filter(({ stat }) => stat.group === group && stat.state !== "Z" && stat.state !== "X")
+    .map(({ pid }) => pid);
 }
 
-function statOf(pid: number): { readonly state: string; readonly group: number; readonly startTime: string } | undefined {
+/** Every process there is. */
+export function allProcesses(): { readonly pid: number; readonly stat: ProcessStat }[] {
+  return readdirSync("/proc").flatMap((name) => {
+    const stat = /^\d+$/.test(name) ? statOf(Number(name)) : undefined;
+    return stat === undefined ? [] : [{ pid: Number(name), stat }];
+  });
+}
+
+/** A line of /proc/PID/stat (proc_pid_stat(5)), as far as it is used. */
+export interface ProcessStat {
+  readonly state: string;
+  readonly group: number;
+  /** User and system time, in ticks of 10 ms. */
+  readonly ticks: number;
+  readonly startTime: string;
+}
+
+function statOf(pid: number): ProcessStat | undefined {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, "utf8");
     const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
-    return { state: fields[0] ?? "", group: Number(fields[2]), startTime: fields[19] ?? "" };
+    return { state: fields[0] ?? "", group: Number(fields[2]), ticks: Number(fields[11]) + Number(fields[12]), startTime: fields[19] ?? "" };
   } catch {
     return undefined;
   }

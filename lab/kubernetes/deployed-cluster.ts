@@ -102,7 +102,7 @@ export class DeployedCluster extends ClusterClient {
   /** Stops everything and destroys the lab. */
   async down(): Promise<void> {
     await Promise.all(this.#programs.map((program) => program.stop()));
-    await this.plane.stop().catch(() => {});
+    await this.plane.kill().catch(() => {});
     await this.lab.destroy();
   }
 }

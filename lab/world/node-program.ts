@@ -2,6 +2,7 @@
 import { appendFileSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Identity, Node, VolumeCapability_AccessMode_Mode as AccessMode } from "../../src/csi/gen/csi_pb.ts";
+import { NODE_FLAGS } from "../../tools/image/config.ts";
 import type { Lab } from "../cluster.ts";
 import type { Guest, GuestProcess } from "../guest/guest.ts";
 import { CsiClient } from "./csi-client.ts";
@@ -60,25 +61,11 @@ export class NodeProgram {
 
   /** Starts it; resolves once it answers Probe (or, with a crash moment, once it runs). */
   async start(options: { crashAt?: string } = {}): Promise<void> {
-    const kubeconfig = readFileSync(await this.#kubeconfig());
-    await this.guest.exec(["sh", "-c", `mkdir -p /run/meshstor; cat >${KUBECONFIG}`], { stdin: kubeconfig });
+    await this.guest.writeFile(KUBECONFIG, readFileSync(await this.#kubeconfig()), 0o600);
     const crash = options.crashAt ? ["--crash-at", options.crashAt] : [];
     appendFileSync(this.logPath, `--- start ${crash.join(" ")}\n`);
     this.#process = await this.guest.spawn(
-      [
-        "node",
-        "--disable-warning=ExperimentalWarning",
-        this.#program,
-        "node",
-        "--node-name",
-        this.name,
-        "--kubeconfig",
-        KUBECONFIG,
-        "--endpoint",
-        `unix://${GUEST_SOCKET}`,
-        ...this.#more,
-        ...crash,
-      ],
+      ["node", ...NODE_FLAGS, this.#program, "node", "--node-name", this.name, "--kubeconfig", KUBECONFIG, "--endpoint", `unix://${GUEST_SOCKET}`, ...this.#more, ...crash],
       { logPath: this.logPath, env: { UV_USE_IO_URING: "0", MESHSTOR_TIME_SCALE: TIME_SCALE[this.guest.kind] } },
     );
     if (options.crashAt) return;
@@ -87,7 +74,7 @@ export class NodeProgram {
 
   /** A controller in this guest, after {@link start}, for those who want both roles on one machine; resolves once its socket is there. */
   async startController(socket: string): Promise<GuestProcess> {
-    const argv = ["node", this.#program, "controller", "--kubeconfig", KUBECONFIG, "--endpoint", `unix://${socket}`];
+    const argv = ["node", ...NODE_FLAGS, this.#program, "controller", "--kubeconfig", KUBECONFIG, "--endpoint", `unix://${socket}`];
     const started = await this.guest.spawn(argv, { logPath: join(this.#lab.logDir, `${this.name}.controller.log`), env: { UV_USE_IO_URING: "0" } });
     await eventually(`the controller on ${this.name} serves`, 60, async () => (await this.guest.exec(["test", "-S", socket], { okCodes: "any" })).code === 0 || "no socket yet");
     return started;

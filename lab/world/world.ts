@@ -88,8 +88,7 @@ export class World {
     const program = await bundle;
     say("controller and node programs start");
     const world = World.#assemble(lab, plane, program, { detached, nodeArguments: spec.nodeArguments ?? [] });
-    await world.controller.start();
-    await Promise.all(lab.names.map((name) => world.node(name).start()));
+    await Promise.all([world.controller.start(), ...lab.names.map((name) => world.node(name).start())]);
     await world.registered();
     say(`${lab.names.length} nodes registered`);
     return world;
@@ -134,7 +133,7 @@ export class World {
   }
 
   async devices(): Promise<MeshStorNodeDevice[]> {
-    return [...(await (await this.#api()).list(DEVICES)).items];
+    return (await (await this.#api()).list(DEVICES)).items;
   }
 
   /** The API over a connection that is kept, as the administrator: looked at several times a second, kubectl would take a quarter of a core. */
@@ -179,7 +178,7 @@ export class World {
   /** Stops everything of ours and destroys the lab. */
   async down(): Promise<void> {
     await this.controller.stop();
-    await this.plane.stop().catch(() => {});
+    await this.plane.kill().catch(() => {});
     await this.lab.destroy();
   }
 

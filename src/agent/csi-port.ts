@@ -64,9 +64,7 @@ export function createCsiPort(deps: CsiPortDeps): NodePort {
 }
 
 async function stage(deps: CsiPortDeps, r: StageRequest, signal: AbortSignal): Promise<void> {
-  const { spec } = await mustFind(deps, r.volumeID);
-  const misfit = misfitOf(r, { name: r.volumeID, spec }, "volume_capability");
-  if (misfit !== null) throw new MeshStorError("InvalidParameter", misfit);
+  const { spec } = await mustFit(deps, r);
   await mustBeDirectory(deps, r.stagingPath, "staging_target_path");
   const { host, device } = await locate(deps, r.volumeID);
   const target = stagedTarget(spec, r.stagingPath);
@@ -107,9 +105,7 @@ function untilDone(deps: CsiPortDeps, name: string, intent: Intent, signal: Abor
 }
 
 async function publish(deps: CsiPortDeps, r: PublishRequest): Promise<void> {
-  const { spec } = await mustFind(deps, r.volumeID);
-  const misfit = misfitOf(r, { name: r.volumeID, spec }, "volume_capability");
-  if (misfit !== null) throw new MeshStorError("InvalidParameter", misfit);
+  const { spec } = await mustFit(deps, r);
   const wrong = isBlock(spec) ? "directory" : "file";
   if ((await deps.host.pathKind(r.targetPath)) === wrong) throw new MeshStorError("TargetInUse", `target_path ${r.targetPath} is a ${wrong}`);
   for (;;) {
@@ -140,9 +136,7 @@ async function unpublish(deps: CsiPortDeps, r: UnpublishRequest): Promise<void> 
 
 async function stats(deps: CsiPortDeps, r: StatsRequest): Promise<VolumeStats> {
   const volume = await mustFind(deps, r.volumeID);
-  const { host, device } = await locate(deps, r.volumeID);
-  if (device === null || !host.mounts.some((m) => m.target === r.volumePath && m.device === device))
-    throw new MeshStorError("VolumeNotFound", `volume ${r.volumeID} is not mounted at volume_path ${r.volumePath}`);
+  const { host, device } = await mountedAt(deps, r);
   const errors = volume.spec.fsType === "ext4" && !isBlock(volume.spec) ? await deps.host.ext4Errors(device) : 0;
   const unwell = volume.degraded || (errors > 0 ? `ext4 has met ${errors} errors since it was last checked: unstage the volume, and run e2fsck on a copy or a backup first` : "");
   const condition = { abnormal: unwell !== "", message: unwell || "all copies are in sync" };
@@ -156,10 +150,8 @@ const GROWN_MS = 250;
 
 /** The owner's loop grows the volume whether somebody waits for it or not; this call is woken by nothing and only looks. */
 async function expand(deps: CsiPortDeps, r: ExpandRequest, signal: AbortSignal): Promise<number> {
-  const { host, device } = await locate(deps, r.volumeID);
   await mustFind(deps, r.volumeID);
-  if (device === null || !host.mounts.some((m) => m.target === r.volumePath && m.device === device))
-    throw new MeshStorError("VolumeNotFound", `volume ${r.volumeID} is not mounted at volume_path ${r.volumePath}`);
+  const { device } = await mountedAt(deps, r);
   deps.volumes.wake(r.volumeID);
   for (;;) {
     const { spec, grownBytes, message } = await mustFind(deps, r.volumeID);
@@ -173,6 +165,21 @@ async function expand(deps: CsiPortDeps, r: ExpandRequest, signal: AbortSignal):
     if (signal.aborted) throw new MeshStorError("Waiting", message || `volume ${r.volumeID} grows to ${spec.capacityBytes} bytes`);
     await sleep(GROWN_MS, undefined, { signal }).catch(() => {});
   }
+}
+
+/** The volume's device, which is mounted or bound at the path that the call names. */
+async function mountedAt(deps: CsiPortDeps, { volumeID, volumePath }: { volumeID: string; volumePath: string }): Promise<{ host: HostSnapshot; device: string }> {
+  const { host, device } = await locate(deps, volumeID);
+  if (device !== null && host.mounts.some((m) => m.target === volumePath && m.device === device)) return { host, device };
+  throw new MeshStorError("VolumeNotFound", `volume ${volumeID} is not mounted at volume_path ${volumePath}`);
+}
+
+/** The volume, which offers what the call's capability asks for. */
+async function mustFit(deps: CsiPortDeps, r: StageRequest | PublishRequest): Promise<VolumeFacts> {
+  const volume = await mustFind(deps, r.volumeID);
+  const misfit = misfitOf(r, { name: r.volumeID, spec: volume.spec }, "volume_capability");
+  if (misfit !== null) throw new MeshStorError("InvalidParameter", misfit);
+  return volume;
 }
 
 async function mustFind(deps: CsiPortDeps, name: string): Promise<VolumeFacts> {

@@ -7,6 +7,7 @@ import { NAMESPACE, nodeLeaseName, VOLUME_TOPOLOGY_KEY } from "../api/names.ts";
 import type { MeshStorNodeDevice } from "../api/node-device.ts";
 import type { MeshStorVolume } from "../api/volume.ts";
 import type { Health } from "../base/health.ts";
+import { growSlowly } from "../base/heap.ts";
 import type { Logger } from "../base/log.ts";
 import { grownBytes } from "../core/growth.ts";
 import type { HostSnapshot } from "../core/observed.ts";
@@ -105,6 +106,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   watchOverGuard({ guard: options.guard, onGone: () => (snapshots.drop(), wakeAll()), log, signal });
   const tick = setInterval(() => void inventory.refresh(), TICK_MS);
   reportHealth({ health: options.health, endpoint: options.endpoint, volumes: informer, lease });
+  growSlowly();
   log.info("node program runs", { node: nodeName, uid: me.nodeUID, boot: me.bootID, address: me.address });
   const find = async (name: string) => facts(informer.get(name) ?? (await client.tryGet(VOLUMES, name)));
   await options.serve(createCsiPort({ volumes, host: { ...host, snapshot: () => snapshots.get(0) }, find, hook: options.hook, info: infoOf(nodeName) }));

@@ -9,12 +9,12 @@ import { partitionSize } from "../core/sizes.ts";
 import type { ExpandRequest } from "../csi/controller-port.ts";
 import { VOLUMES } from "../kube/resources.ts";
 import type { ControllerDeps } from "./deps.ts";
+import { findVolume } from "./find-volume.ts";
 
 /** Resolves with the size that is wanted from now on. @throws VolumeNotFound; NoCapacity, with nothing written, where it cannot come about as things are. */
 export async function expandVolume({ client, log }: Pick<ControllerDeps, "client" | "log">, cluster: () => Cluster, request: ExpandRequest, signal: AbortSignal): Promise<number> {
   const { volumeID, atLeast, capacityBytes } = request;
-  const volume = await client.tryGet(VOLUMES, volumeID, { signal });
-  if (!volume || volume.metadata.deletionTimestamp !== undefined) throw new MeshStorError("VolumeNotFound", `volume_id ${volumeID} does not exist`);
+  const volume = await findVolume(client, volumeID, signal);
   if (volume.spec.capacityBytes >= atLeast) return checked(volume, request);
   const refusal = whyNot({ ...volume, spec: { ...volume.spec, capacityBytes } }, cluster());
   if (refusal !== null) throw new MeshStorError("NoCapacity", `volume ${volumeID} cannot grow to ${exactSize(capacityBytes)}: ${refusal}`);

@@ -56,17 +56,16 @@ export class SafeToReboot {
       if (this.#stop.signal.aborted) return;
       if (deletionTimestamp || !names.has(name)) continue;
       const verdict = safeToReboot({ node: name, volumes, alive });
-      if (stands(node, verdict) || this.#wasWritten(uid, verdict)) continue;
+      if (says(conditionOf(node), verdict) || this.#wasWritten(uid, verdict)) continue;
       await this.#write(node, verdict).catch((error: unknown) => {
         if (!this.#stop.signal.aborted) log.warn("condition of a node not written; tried again", { node: name, error: asMeshStorError(error).message });
       });
     }
   }
 
-  #wasWritten(uid: string, { status, reason, message }: RebootVerdict): boolean {
+  #wasWritten(uid: string, verdict: RebootVerdict): boolean {
     const last = this.#written.get(uid);
-    if (last === undefined || this.#options.clock.nowMs() - last.atMs > SEEN_MS) return false;
-    return last.verdict.status === status && last.verdict.reason === reason && last.verdict.message === message;
+    return last !== undefined && this.#options.clock.nowMs() - last.atMs <= SEEN_MS && says(last.verdict, verdict);
   }
 
   async #write(node: Node, verdict: RebootVerdict): Promise<void> {
@@ -86,7 +85,6 @@ export function conditionOf({ status }: Node): NodeCondition | undefined {
   return status?.conditions?.find((condition) => condition.type === SAFE_TO_REBOOT);
 }
 
-function stands(node: Node, { status, reason, message }: RebootVerdict): boolean {
-  const shown = conditionOf(node);
+function says(shown: Partial<RebootVerdict> | undefined, { status, reason, message }: RebootVerdict): boolean {
   return shown?.status === status && shown.reason === reason && shown.message === message;
 }

@@ -7,8 +7,7 @@ import { run } from "./exec.ts";
 import { exists, listDir, readAttribute, readText, ROOTS } from "./files.ts";
 import { kernelRefusal } from "./kernel-floor.ts";
 import { installUdevRule, proveUdevRule, udevRuns } from "./udev-rule.ts";
-import type { Tool } from "./tools.ts";
-import { TOOLS, toolRefusal } from "./tools.ts";
+import { type Tool, TOOLS, toolRefusal } from "./tools.ts";
 
 const MODULES = ["nvme-core", "nvme-tcp", "nvmet", "nvmet-tcp", "md-mod", "raid1", "dm-mod", "xfs"];
 
@@ -25,7 +24,7 @@ export async function prepareKernel(): Promise<void> {
 /** Everything that makes this host unfit, one sentence each; empty if it is fit. */
 export async function hostRefusals(acceptKernel: boolean): Promise<string[]> {
   const kernel = kernelRefusal((await readText(`${ROOTS.proc}/sys/kernel/osrelease`)).trim(), acceptKernel);
-  const parts = await Promise.all([kernelParts(), nvmeSettings(), ...TOOLS.map(checkTool)]);
+  const parts = await Promise.all([kernelParts(), nvmeSettings(), toolRefusals()]);
   return [kernel, ...parts.flat()].filter((sentence) => sentence !== null);
 }
 
@@ -77,7 +76,24 @@ async function nvmeSettings(): Promise<string[]> {
   return refusals;
 }
 
-async function checkTool(tool: Tool): Promise<string | null> {
-  const result = await run(tool.argv, { deadlineMs: 10_000 }).catch(() => null);
-  return toolRefusal(tool, result === null ? null : `${result.stdout.toString()}\n${result.stderr}`);
+/**
+ * Runs every command in its arguments (their words are joined by a unit separator, 0x1F), one after the other, and ends what
+ * each one said with a zero byte; before that a byte 1 says that it could be started. One small program starts them: each
+ * start from this one copies its whole address space.
+ */
+const ASK = String.raw`
+open(STDERR, ">&", \*STDOUT) or die;
+$| = 1;
+for (@ARGV) {
+  if (open(my $tool, "-|", split(/\x1f/))) { local $/; my $said = <$tool>; print $said // "", "\x01"; close($tool) }
+  print "\0";
+}`;
+
+/** Why each tool that is missing or too old is refused. */
+export async function toolRefusals(tools: readonly Tool[] = TOOLS): Promise<string[]> {
+  const argv = ["perl", "-e", ASK, ...tools.map((tool) => tool.argv.join("\x1f"))];
+  const answer = await run(argv, { deadlineMs: 60_000 }).catch(() => null);
+  if (answer === null) return TOOLS.filter((tool) => tool.name === "perl").map((tool) => toolRefusal(tool, null)!);
+  const said = answer.stdout.toString().split("\0");
+  return tools.map((tool, index) => toolRefusal(tool, said[index]?.endsWith("\x01") ? said[index] : null)).filter((sentence) => sentence !== null);
 }

@@ -43,7 +43,7 @@ export function run(argv: readonly string[], options: RunOptions): Promise<RunRe
   stranded.admit(options.lane ?? "", options.releases ?? false);
   return new Promise((resolve, reject) => {
     const started = performance.now();
-    const command = argv.join(" ");
+    const command = argv.map(shortWord).join(" ");
     const child = spawn(argv[0]!, argv.slice(1), { stdio: "pipe", env: { ...process.env, LC_ALL: "C", ...options.env } });
     const out = collector(options.maxOutput ?? DEFAULT_MAX_OUTPUT);
     const err = collector(options.maxOutput ?? DEFAULT_MAX_OUTPUT);
@@ -93,6 +93,11 @@ export function run(argv: readonly string[], options: RunOptions): Promise<RunRe
       if (!left) finish(code, signal);
     });
   });
+}
+
+/** A program given as a word is left out of messages. */
+function shortWord(word: string): string {
+  return word.includes("\n") ? "…" : word;
 }
 
 /** Like {@link run}, but any exit code outside `okCodes` (default 0) is an error; returns stdout as text. */

@@ -2,6 +2,7 @@
 import { parseWindowUUID, volumeDeviceUUID } from "../api/names.ts";
 import type { Mirror, MirrorMember, VolumeDevice, Window } from "../core/observed.ts";
 import { holdersOf, present, slavesOf, sysBlock } from "./block.ts";
+import { failsAll } from "./dm/fail.ts";
 import { isSuspending } from "./fence/suspend.ts";
 import { listDir, readAttribute } from "./files.ts";
 import { guardedNQNs, observeGuard } from "./guard/arm.ts";
@@ -32,8 +33,7 @@ async function observeOne(device: string, guard: Guard): Promise<{ window?: Wind
   const common = { device, name, sizeBytes: Number(size ?? 0) * 512, suspended: suspended === "1" };
   if (member === null) {
     const suspending = suspended !== "1" && (await isSuspending(name));
-    // dm-error: nothing is below it. Without a table it has no size.
-    const failed = slaves.length === 0 && common.sizeBytes > 0;
+    const failed = failsAll(slaves, common.sizeBytes);
     return { volume: { ...common, volumeUID: uuid!.slice(VOLUME_PREFIX.length), below: [...slaves].sort(), suspending, failed, guarded: guardedNQNs(guard, uuid!) } };
   }
   const below = slaves[0] !== undefined && (await present(slaves[0])) ? slaves[0] : null;

@@ -6,6 +6,7 @@ import { after, before, test } from "node:test";
 import { traces } from "../../lab/world/inspect.ts";
 import { Cluster } from "../../lab/kubernetes/cluster.ts";
 import { claim, pod, storageClass } from "../../lab/kubernetes/objects.ts";
+import { eventually } from "../../lab/world/wait.ts";
 import { report } from "./report.ts";
 
 let cluster: Cluster;
@@ -51,7 +52,12 @@ test("kubelet, restarted, finds its pod and volume again", async () => {
   await cluster.node("n1").startKubelet();
   await cluster.node("n1").ready();
   await cluster.registered("n1");
-  await cluster.kubectl("exec", "third", "--", "tail", "-1", "/data/times");
+  // For some seconds kubelet is ready and does not know its pods yet.
+  await eventually(
+    "kubelet knows its pod again, which reads its volume",
+    60,
+    async () => /^\d+$/.test((await cluster.kubectl("exec", "third", "--", "tail", "-1", "/data/times")).trim()) || "no time",
+  );
   assert.equal(await cluster.kubectl("get", "pod/third", "--output=jsonpath={.status.containerStatuses[0].restartCount}"), "0");
 });
 

@@ -57,7 +57,7 @@ test("the attacher, though it runs, has nothing to do", async () => {
 test("a claim that is raised is raised under its pod", async () => {
   await cluster.kubectl("patch", "pvc/waiting", "--type=merge", "--patch", JSON.stringify({ spec: { resources: { requests: { storage: "768Mi" } } } }));
   await cluster.until("the claim has its new size", "pvc/waiting", "{.status.capacity.storage}", "768Mi", 120);
-  const blocks = Number(await cluster.kubectl("exec", "consumer", "--", "sh", "-c", "df -k /data | awk 'END { print $2 }'"));
+  const blocks = Number(await cluster.kubectl("exec", "consumer", "--", "sh", "-c", "df -kP /data | awk 'END { print $2 }'"));
   assert.ok(blocks > 650 * 1024, `the filesystem in the pod has ${blocks} KiB`);
 });
 

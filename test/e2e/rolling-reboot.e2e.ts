@@ -34,8 +34,17 @@ function safe(node: string): Promise<string> {
 }
 
 /** Every copy of every volume is in sync. */
-async function allInSync(seconds: number): Promise<void> {
-  await cluster.kubectl("wait", "msvol", "--all", "--for=condition=Redundant", `--timeout=${seconds}s`);
+async function allInSync(): Promise<void> {
+  await eventually("every copy is in sync", 240, async () => {
+    const said = await cluster.kubectl(
+      "get",
+      "msvol",
+      `--output=jsonpath={range .items[*]}{.status.conditions[?(@.type=="Redundant")].status} {.metadata.name}: {.status.message}{"\n"}{end}`,
+    );
+    const volumes = said.split("\n").filter((line) => line !== "");
+    if (volumes.length === 0) return "there is no volume";
+    return volumes.every((line) => line.startsWith("True ")) || volumes.join("; ");
+  });
 }
 
 async function allRun(): Promise<void> {
@@ -51,7 +60,7 @@ test("three pods write, and no node that runs one is safe to reboot", async () =
   records = PODS.map((name) => new PodRecords(cluster, name));
   await allRun();
   for (const each of records) await each.progress(20, 60);
-  await allInSync(110);
+  await allInSync();
   const homes = (await cluster.kubectl("get", "pods", "--output=jsonpath={.items[*].spec.nodeName}")).split(" ");
   for (const node of new Set(homes))
     await eventually(`${node} is not safe to reboot while a pod of it uses a volume`, 60, async () => (await safe(node)) === "False" || (await safe(node)));
@@ -83,7 +92,7 @@ for (const node of NODES) {
     await cluster.kubectl("uncordon", node);
     await allReady(cluster);
     await allRun();
-    await allInSync(110);
+    await allInSync();
     await eventually(`${node} is safe to reboot again, or runs a pod again`, 60, async () => (await safe(node)) !== "Unknown" || "nothing is heard of it");
     report(`${node}: drained after ${drained}, safe after ${gated}, off ${off} after it was told to, all copies in sync again after ${took(start)}`);
     for (const each of records) await each.progress(20, 90);

@@ -33,7 +33,7 @@ const labels = async () => Promise.all((await status()).partitions!.map((p) => l
 
 /** With the API stopped, so that the copy is whole. */
 async function whileStopped(work: (data: string, backup: string) => void): Promise<void> {
-  await world.plane.stop();
+  await world.plane.kill();
   work(join(world.plane.dir, "etcd"), join(world.plane.dir, "etcd-backup"));
   await world.plane.start();
 }

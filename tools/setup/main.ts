@@ -7,7 +7,7 @@ import { emulatedBootStep } from "./debian-kernel-initramfs.ts";
 import { ensureImageBase } from "../image.ts";
 import { helmStep } from "./helm.ts";
 import { ensureClusterPrograms, ensureControlPlanePrograms } from "./kubernetes.ts";
-import { ensureDialForms, ensurePeers, PEERS } from "./peers.ts";
+import { ensureDialForms, ensurePeers } from "./peers.ts";
 import { ensureGeneratedCsi } from "./proto.ts";
 import { qemuStep } from "./qemu.ts";
 import { ensureGuestDebian, nodeRootfsStep, rootfsStep } from "./rootfs.ts";
@@ -42,7 +42,8 @@ const STEPS: readonly SetupStep[] = [
   { name: "cluster", describe: "controller-manager and scheduler", ensure: () => ensureClusterPrograms() },
   { name: "dial-forms", describe: "grpc-go's forms of dialling", ensure: async () => ({ program: await ensureDialForms() }) },
   { name: "csi-sanity", describe: "csi-sanity", ensure: () => ensurePeers(["csi-sanity"]) },
-  { name: "peers", describe: "csi-sanity and the sidecars", ensure: () => ensurePeers(PEERS) },
+  { name: "sidecars", describe: "external-provisioner and external-resizer", ensure: () => ensurePeers(["csi-provisioner", "csi-resizer"]) },
+  { name: "attacher", describe: "external-attacher, which we do not need", ensure: () => ensurePeers(["csi-attacher"]) },
 ];
 
 const GROUPS: Readonly<Record<string, readonly string[]>> = {
@@ -50,7 +51,7 @@ const GROUPS: Readonly<Record<string, readonly string[]>> = {
   emulated: ["guest-root", "qemu", "emulated-boot-6.12"],
   lab: ["csi", "guest-root", "uml-kernel-6.12", "control-plane"],
   test: ["csi", "guest-root", "uml-kernel-6.12", "control-plane", "qemu", "debian-host", "helm", "image-base", "dial-forms", "csi-sanity"],
-  e2e: ["csi", "guest-root", "guest-root-kubernetes", "tools-image", "uml-kernel-6.12", "control-plane", "cluster", "peers"],
+  e2e: ["csi", "guest-root", "guest-root-kubernetes", "tools-image", "uml-kernel-6.12", "control-plane", "cluster", "csi-sanity", "sidecars", "attacher"],
   all: STEPS.map((step) => step.name),
 };
 

@@ -60,13 +60,13 @@ export function chooseScenarios(all: readonly Scenario[], names: readonly string
   return names.length === 0 ? all.filter((scenario) => !scenario.byName) : all.filter((scenario) => names.includes(scenario.name));
 }
 
-/** Runs as many side by side as the machine bears labs, the long ones first; those that want no neighbour come last, one by one. */
-export async function runScenarios(scenarios: readonly Scenario[], folder: string, progress: Progress): Promise<StageResult[]> {
+/** Runs some side by side (as many as the machine bears labs, unless told), the long ones first; those that want no neighbour come last, one by one. */
+export async function runScenarios(scenarios: readonly Scenario[], folder: string, progress: Progress, atOnce = labsAtOnce()): Promise<StageResult[]> {
   const longestFirst = scenarios.toSorted((a, b) => b.limitMs - a.limitMs || a.name.localeCompare(b.name));
   const run = (scenario: Scenario) => runScenario(scenario, join(folder, scenario.name), progress);
   const beside = await inLanes(
     longestFirst.filter((scenario) => !scenario.alone),
-    labsAtOnce(),
+    atOnce,
     run,
   );
   const alone = await inLanes(

@@ -3,8 +3,9 @@
  * process that owns a lab moves one of its guests when a processor is full while another one has time.
  */
 import { execFile } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
+import { allProcesses } from "../run-state.ts";
 import { allowedOf, processors } from "./processor.ts";
 
 const LOOK_MS = 500;
@@ -91,9 +92,9 @@ async function measure(leaders: readonly number[]): Promise<Placed[]> {
   const ticks = (performance.now() - start) / 10;
   const second = usesOf(leaders);
   return leaders.flatMap((leader) => {
-    const on = processors(allowedOf(String(leader)) ?? "");
+    const on = processors(allowedOf(leader) ?? "");
     if (on.length !== 1) return [];
-    const was = first.get(leader) ?? new Map<string, number>();
+    const was = first.get(leader) ?? new Map<number, number>();
     let used = 0;
     for (const [pid, time] of second.get(leader) ?? []) used += time - (was.get(pid) ?? 0);
     return [{ leader, cpu: on[0]!, share: used / ticks }];
@@ -101,27 +102,15 @@ async function measure(leaders: readonly number[]): Promise<Placed[]> {
 }
 
 /** Ticks (of 10 ms) that every process of these groups has used. */
-function usesOf(leaders: readonly number[]): Map<number, Map<string, number>> {
-  const uses = new Map(leaders.map((leader) => [leader, new Map<string, number>()]));
-  for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
-    const stat = tryRead(`/proc/${pid}/stat`);
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    uses.get(Number(fields[2]))?.set(pid, Number(fields[11]) + Number(fields[12]));
-  }
+function usesOf(leaders: readonly number[]): Map<number, Map<number, number>> {
+  const uses = new Map(leaders.map((leader) => [leader, new Map<number, number>()]));
+  for (const { pid, stat } of allProcesses()) uses.get(stat.group)?.set(pid, stat.ticks);
   return uses;
 }
 
 /** All processes of a group; those that are made meanwhile have it from the one that makes them. */
 async function put(leader: number, cpu: number): Promise<void> {
-  const pids = [String(leader), ...(usesOf([leader]).get(leader)?.keys() ?? [])];
+  const pids = [...usesOf([leader]).get(leader)!.keys()];
   const script = `for p in ${pids.join(" ")}; do taskset --all-tasks --pid --cpu-list ${cpu} $p; done`;
   await new Promise<void>((resolve) => execFile("sh", ["-c", script], () => resolve()));
-}
-
-function tryRead(path: string): string {
-  try {
-    return readFileSync(path, "latin1");
-  } catch {
-    return "";
-  }
 }

@@ -3,7 +3,8 @@
  * fault over between two processes of the host: on one processor that hand-over costs half as much, and a guest that is busy
  * alone is three times as fast (measured 2026-11-21, two cores, Linux 6.12: starting Node.js 202 ms instead of 674).
  */
-import { readdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
+import { allProcesses } from "../run-state.ts";
 
 /** The words that run `argv` on one processor: the one with the fewest guests, or, while others boot beside it, the next by `index` (1, 2, ...). */
 export function onOneProcessor(argv: readonly string[], index: number, firstBoot: boolean): string[] {
@@ -32,26 +33,24 @@ export function processors(list: string): number[] {
 
 /** The processor of every process guest that runs on just one, whatever lab it belongs to. */
 function pinnedGuests(): number[] {
-  return readdirSync("/proc").flatMap((pid) => {
-    if (!/^\d+$/.test(pid) || !isGuest(pid)) return [];
+  // The first process of a guest leads its group, those that it makes do not.
+  const leaders = allProcesses().filter(({ pid, stat }) => stat.group === pid && isGuest(pid));
+  return leaders.flatMap(({ pid }) => {
     const on = processors(allowedOf(pid) ?? "");
     return on.length === 1 ? on : [];
   });
 }
 
-/** The first process of a guest: it leads its group, those that it makes do not. */
-function isGuest(pid: string): boolean {
+function isGuest(pid: number): boolean {
   try {
-    if (!readFileSync(`/proc/${pid}/cmdline`, "latin1").includes("\0umid=")) return false;
-    const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[2] === pid;
+    return readFileSync(`/proc/${pid}/cmdline`, "latin1").includes("\0umid=");
   } catch {
     return false;
   }
 }
 
 /** The list of processors that a process may run on; undefined if there is no such process. */
-export function allowedOf(pid: string): string | undefined {
+export function allowedOf(pid: number | "self"): string | undefined {
   try {
     return /^Cpus_allowed_list:\s*(\S+)/m.exec(readFileSync(`/proc/${pid}/status`, "latin1"))?.[1];
   } catch {

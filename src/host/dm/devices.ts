@@ -108,7 +108,7 @@ async function remove(name: string, uuidPrefix: string): Promise<void> {
   if (!uuid.startsWith(uuidPrefix)) throw new MeshStorError("ForeignContent", `device ${name} is '${uuid}', not ours`);
   // Left by a kubelet that did not live to take them off.
   const number = await numberOf(device);
-  if (number !== null) await detachLocks(await loopLocksOn({ device, name, number, targets: [] })).catch(() => {});
+  if (number !== null) await detachLocks(await loopLocksOn({ device, name, number })).catch(() => {});
   const result = await run(["dmsetup", "remove", "--retry", ...NO_UDEV, name], { deadlineMs: DEADLINE_MS, lane: name, releases: true });
   if ((await dmByName(name)) === null) return removeLink(pathOf(name));
   throw failure(result) ?? new MeshStorError("CommandFailed", `device ${name} is still there after dmsetup remove`);

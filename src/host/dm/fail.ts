@@ -26,7 +26,11 @@ export async function failVolume(action: Extract<HostAction, { kind: "FailVolume
   if (!(await isFailed(device))) throw new MeshStorError("Unsafe", `${action.name} still has its table after it was replaced`);
 }
 
-/** Nothing is below a device whose table is dm-error; one without any table has no size. */
 export async function isFailed(device: string): Promise<boolean> {
-  return (await slavesOf(device)).length === 0 && (await sizeOf(device)) > 0;
+  return failsAll(await slavesOf(device), await sizeOf(device));
+}
+
+/** Nothing is below a device whose table is dm-error; one without any table has no size. Pure. */
+export function failsAll(below: readonly string[], sizeBytes: number): boolean {
+  return below.length === 0 && sizeBytes > 0;
 }

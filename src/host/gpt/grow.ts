@@ -1,20 +1,18 @@
 /** A partition of ours made bigger in place, while it is in use: first the table, then the kernel; and what was added zeroed (I7, I9). */
-import { parseWindowUUID } from "../../api/names.ts";
+import { PARTITION_TYPE, parseWindowUUID } from "../../api/names.ts";
 import { LABEL_AREA } from "../../base/layout.ts";
 import { MeshStorError } from "../../base/errors.ts";
-import { PARTITION_TYPE } from "../../api/names.ts";
 import type { HostAction } from "../../core/action.ts";
 import { fitsBehind } from "../../core/growth.ts";
 import type { Drive } from "../../core/observed.ts";
 import { holdersOf, node, sizeOf, sysBlock } from "../block.ts";
-import { isZero, readDirect } from "../direct-io.ts";
 import { runOk } from "../exec.ts";
 import { readAttribute } from "../files.ts";
 import { serially } from "../serial.ts";
 import { assertPartition } from "./identity.ts";
 import { driveById } from "./partition.ts";
 import { readDriveTable } from "./table.ts";
-import { sampleOffsets, STEP_DEADLINE_MS, stepBytes } from "./zero.ts";
+import { proveZeroed, STEP_DEADLINE_MS, stepBytes } from "./zero.ts";
 
 /** Only the entry's end moves; its number, start, type, UUID and name stay. Grown already is success. */
 export async function growPartition(action: Extract<HostAction, { kind: "GrowPartition" }>): Promise<void> {
@@ -65,10 +63,7 @@ export async function zeroExtension(action: Extract<HostAction, { kind: "ZeroExt
     await runOk(["blkdiscard", "--zeroout", "--force", `--offset=${offset}`, `--length=${length}`, node(device)], { deadlineMs: STEP_DEADLINE_MS, lane: device });
     onProgress((offset + length - fromBytes) / (toBytes - fromBytes));
   }
-  for (const offset of sampleOffsets(toBytes - fromBytes, action.partitionUUID)) {
-    const bytes = await readDirect(node(device), fromBytes + offset, Math.min(64 * 1024, toBytes - fromBytes - offset));
-    if (!isZero(bytes)) throw new MeshStorError("Unsafe", `${device} does not read as zeroes at byte ${fromBytes + offset} after it was zeroed`);
-  }
+  await proveZeroed(device, fromBytes, toBytes - fromBytes, action.partitionUUID);
 }
 
 async function assertBehindWindows(device: string, fromBytes: number): Promise<void> {

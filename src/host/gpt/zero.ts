@@ -4,7 +4,7 @@ import { MeshStorError } from "../../base/errors.ts";
 import { PARTITION_OVERHEAD } from "../../base/layout.ts";
 import { GiB, MiB, roundDown } from "../../base/units.ts";
 import { diskOf, node, sizeOf, sysBlock } from "../block.ts";
-import { isZero, readDirect } from "../direct-io.ts";
+import { isZero, readDirectAt } from "../direct-io.ts";
 import { runOk } from "../exec.ts";
 import { readAttribute } from "../files.ts";
 import { assertUnused } from "../nvmet/use.ts";
@@ -32,10 +32,15 @@ export async function zeroPartition(device: string, partitionUUID: string, onPro
     await runOk(argv, { deadlineMs: STEP_DEADLINE_MS, lane: device });
     onProgress((offset + length) / size);
   }
-  for (const offset of sampleOffsets(size, partitionUUID)) {
-    const bytes = await readDirect(node(device), offset, Math.min(SAMPLE_BYTES, size - offset));
-    if (!isZero(bytes)) throw new MeshStorError("Unsafe", `${device} does not read as zeroes at byte ${offset} after it was zeroed`);
-  }
+  await proveZeroed(device, 0, size, partitionUUID);
+}
+
+/** Reads samples of a range back from the drive. @throws MeshStorError Unsafe if one does not read as zeroes */
+export async function proveZeroed(device: string, from: number, bytes: number, partitionUUID: string): Promise<void> {
+  const places = sampleOffsets(bytes, partitionUUID).map((offset) => from + offset);
+  const samples = await readDirectAt(node(device), places, Math.min(SAMPLE_BYTES, bytes));
+  const other = samples.findIndex((sample) => !isZero(sample));
+  if (other >= 0) throw new MeshStorError("Unsafe", `${device} does not read as zeroes at byte ${places[other]} after it was zeroed`);
 }
 
 /** True if the drive zeroes by command (NVMe Write Zeroes). */
@@ -44,15 +49,20 @@ async function commanded(device: string): Promise<boolean> {
   return Number(limit ?? 0) > 0;
 }
 
-/** How much is zeroed under one deadline: a share of the whole where the drive zeroes by command. */
+/** How many bytes of a range are zeroed under one deadline on this device. */
 export async function stepBytes(device: string, bytes: number): Promise<number> {
-  return (await commanded(device)) ? Math.max(GiB, Math.ceil(bytes / COMMANDED_STEPS / MiB) * MiB) : WRITTEN_STEP;
+  return stepOf(bytes, await commanded(device));
+}
+
+/** A share of the whole where the drive zeroes by command. */
+function stepOf(bytes: number, byCommand: boolean): number {
+  return byCommand ? Math.max(GiB, Math.ceil(bytes / COMMANDED_STEPS / MiB) * MiB) : WRITTEN_STEP;
 }
 
 /** Offsets and lengths to zero: label, superblock and bitmap first, so that a cut leaves nothing that looks like a member. Exported for its test. */
 export function zeroSteps(size: number, byCommand: boolean): [number, number][] {
   const head = Math.min(PARTITION_OVERHEAD, size);
-  const step = byCommand ? Math.max(GiB, Math.ceil((size - head) / COMMANDED_STEPS / MiB) * MiB) : WRITTEN_STEP;
+  const step = stepOf(size - head, byCommand);
   const steps: [number, number][] = [[0, head]];
   for (let offset = head; offset < size; offset += step) steps.push([offset, Math.min(step, size - offset)]);
   return steps;

@@ -5,6 +5,7 @@
  * (md_mod.legacy_async_del_gendisk, drivers/md/md.c) is the whole host's, and volumes work side by side: stops and starts
  * never at once.
  */
+import { serially } from "../serial.ts";
 import { OneKind } from "./one-kind.ts";
 
 /** The kernel's parameter. */
@@ -18,8 +19,6 @@ export class Removal {
   readonly #parameter: RemovalParameter;
   readonly #ways = new OneKind<"stops" | "starts">();
   #stopping = 0;
-  /** The last look at the parameter: one after the other. */
-  #settled: Promise<void> = Promise.resolve();
 
   constructor(parameter: RemovalParameter) {
     this.#parameter = parameter;
@@ -43,11 +42,9 @@ export class Removal {
 
   /** Looks at how many stop when its turn comes: a stop that begins while the last one ends gets its N. */
   #settle(): Promise<void> {
-    const mine = this.#settled.then(async () => {
+    return serially("md removal", async () => {
       const wanted = this.#stopping > 0 ? "N" : "Y";
       if ((await this.#parameter.read()) !== wanted) await this.#parameter.write(wanted);
     });
-    this.#settled = mine.catch(() => {});
-    return mine;
   }
 }

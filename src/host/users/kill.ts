@@ -35,7 +35,7 @@ export async function killUsers(action: Extract<HostAction, { kind: "KillUsers" 
   const kernel = await kernelUsers({ device, name: action.name, number, targets });
   if (kernel.length > 0) throw new MeshStorError("VolumeInUse", `${action.name} is used by the kernel, which cannot be killed: ${kernel.join(", ")}; undo that by hand`);
   // Whoever has kubelet's lock open reaches the volume as well.
-  const numbers = [number, ...(await loopLocksOn({ device, name: action.name, number, targets })).map((lock) => lock.number)];
+  const numbers = [number, ...(await loopLocksOn({ device, name: action.name, number })).map((lock) => lock.number)];
   const end = performance.now() + DEADLINE_MS;
   for (;;) {
     const alive = await aliveOf(await withinTime(findAll(numbers, targets), end, action.name));

@@ -18,27 +18,38 @@ export interface LoopLock {
   path: string;
 }
 
+/** A device by kernel name, device-mapper name, and `major:minor`. */
+export interface DeviceNames {
+  device: string;
+  name: string;
+  number: string;
+}
+
+/** The path is a node of this very device. */
+export async function isNodeOf(path: string, { device, name, number }: DeviceNames): Promise<boolean> {
+  if ([node(device), `/dev/mapper/${name}`].includes(path)) return true;
+  const found = await deviceNumbers(path).catch(() => null);
+  return found !== null && found.block && numberText(found.rdev) === number;
+}
+
 /** Loop devices whose backing "file" is the node of this very device, by whatever path. */
-export async function loopLocksOn(volume: { device: string; name: string; number: string; targets: readonly string[] }): Promise<LoopLock[]> {
+export async function loopLocksOn(volume: DeviceNames): Promise<LoopLock[]> {
   const loops = (await listDir(`${ROOTS.sys}/block`)).filter((d) => d.startsWith("loop"));
   const found = await Promise.all(loops.map((loop) => lockOf(loop, volume)));
   return found.filter((lock) => lock !== null);
 }
 
-async function lockOf(loop: string, volume: { device: string; name: string; number: string; targets: readonly string[] }): Promise<LoopLock | null> {
+async function lockOf(loop: string, volume: DeviceNames): Promise<LoopLock | null> {
   const path = await readAttribute(`${ROOTS.sys}/block/${loop}/loop/backing_file`);
   const number = await readAttribute(`${ROOTS.sys}/block/${loop}/dev`);
   if (path === null || number === null || !path.startsWith("/")) return null;
-  const named = [node(volume.device), `/dev/mapper/${volume.name}`].includes(path);
-  const backing = named ? null : await deviceNumbers(path).catch(() => null);
-  const same = named || (backing !== null && backing.block && numberText(backing.rdev) === volume.number);
-  return same ? { loop, number, path } : null;
+  return (await isNodeOf(path, volume)) ? { loop, number, path } : null;
 }
 
 /** The same for the device whose node is bound at a path. */
 export async function detachLocksOver(target: string): Promise<void> {
   const found = await deviceNumbers(target);
-  if (found.block) await detachLocks(await loopLocksOn({ device: "", name: "", number: numberText(found.rdev), targets: [] }));
+  if (found.block) await detachLocks(await loopLocksOn({ device: "", name: "", number: numberText(found.rdev) }));
 }
 
 /** Takes the locks off a device whose last user is gone; one that is still open goes when it is closed. */

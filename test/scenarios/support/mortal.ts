@@ -49,7 +49,6 @@ export class Mortal {
   readonly node: NodeProgram;
   readonly #moments: Moments;
   #generation = 0;
-  #writes = 0;
   #running: Promise<void> = Promise.resolve();
 
   constructor(node: NodeProgram, moments: Moments) {
@@ -60,10 +59,7 @@ export class Mortal {
 
   /** Replaced in one step, also by several at a time. */
   async #write(): Promise<void> {
-    if (this.node.guest.state !== "on") return;
-    this.#writes += 1;
-    const next = `${LIST}.${this.#writes}`;
-    await this.node.guest.sh(`mkdir -p /run/meshstor; echo '${[...this.#moments.pending].join("\n")}' >${next}; mv ${next} ${LIST}`);
+    if (this.node.guest.state === "on") await this.node.guest.writeFile(LIST, `${[...this.#moments.pending].join("\n")}\n`);
   }
 
   /** From now on it lives and dies; a program that runs is killed first. */
