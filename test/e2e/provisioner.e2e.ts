@@ -1,5 +1,5 @@
 /**
- * Claims of real users with the real external-provisioner, external-resizer, controller-manager, scheduler and kubelets: bound, used, grown, deleted, kept. @minutes 20 @byname
+ * Claims of real users with the real external-provisioner, external-resizer, controller-manager, scheduler and kubelets: bound, used, grown, deleted, kept. @minutes 20
  */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";

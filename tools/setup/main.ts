@@ -46,12 +46,16 @@ const STEPS: readonly SetupStep[] = [
   { name: "attacher", describe: "external-attacher, which we do not need", ensure: () => ensurePeers(["csi-attacher"]) },
 ];
 
+const LAB = ["csi", "guest-root", "uml-kernel-6.12", "control-plane"];
+/** What stories with real kubelets and sidecars need besides. */
+const PEERS = ["guest-root-kubernetes", "tools-image", "cluster", "csi-sanity", "sidecars", "attacher"];
+
 const GROUPS: Readonly<Record<string, readonly string[]>> = {
   guest: ["guest-root", "uml-kernel-6.12"],
   emulated: ["guest-root", "qemu", "emulated-boot-6.12"],
-  lab: ["csi", "guest-root", "uml-kernel-6.12", "control-plane"],
-  test: ["csi", "guest-root", "uml-kernel-6.12", "control-plane", "qemu", "debian-host", "helm", "image-base", "dial-forms", "csi-sanity"],
-  e2e: ["csi", "guest-root", "guest-root-kubernetes", "tools-image", "uml-kernel-6.12", "control-plane", "cluster", "csi-sanity", "sidecars", "attacher"],
+  lab: LAB,
+  test: [...LAB, ...PEERS, "qemu", "debian-host", "helm", "image-base", "dial-forms"],
+  e2e: [...LAB, ...PEERS],
   all: STEPS.map((step) => step.name),
 };
 
