@@ -1,5 +1,5 @@
 /** The node program inside one guest: started, killed, restarted, and spoken to as kubelet does. */
-import { appendFileSync, readFileSync } from "node:fs";
+import { appendFileSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { Identity, Node, VolumeCapability_AccessMode_Mode as AccessMode } from "../../src/csi/gen/csi_pb.ts";
 import { NODE_FLAGS } from "../../tools/image/config.ts";
@@ -64,12 +64,22 @@ export class NodeProgram {
     await this.guest.writeFile(KUBECONFIG, readFileSync(await this.#kubeconfig()), 0o600);
     const crash = options.crashAt ? ["--crash-at", options.crashAt] : [];
     appendFileSync(this.logPath, `--- start ${crash.join(" ")}\n`);
+    const logged = statSync(this.logPath).size;
     this.#process = await this.guest.spawn(
       ["node", ...NODE_FLAGS, this.#program, "node", "--node-name", this.name, "--kubeconfig", KUBECONFIG, "--endpoint", `unix://${GUEST_SOCKET}`, ...this.#more, ...crash],
       { logPath: this.logPath, env: { UV_USE_IO_URING: "0", MESHSTOR_TIME_SCALE: TIME_SCALE[this.guest.kind] } },
     );
     if (options.crashAt) return;
+    // Asked before it serves, it would answer only after that question has timed out, seconds later. It may also end by itself.
+    let ended = false;
+    void this.#process.exited.then(() => (ended = true));
+    await eventually(`the node program on ${this.name} serves`, 60, async () => ended || this.#says("serving", logged) || "not yet");
     await this.answers();
+  }
+
+  /** True if its log has this message behind the first `from` bytes. */
+  #says(message: string, from: number): boolean {
+    return readFileSync(this.logPath).subarray(from).includes(`"msg":"${message}"`);
   }
 
   /** A controller in this guest, after {@link start}, for those who want both roles on one machine; resolves once its socket is there. */

@@ -5,6 +5,7 @@ import { build } from "esbuild";
 import type { Lab } from "../cluster.ts";
 import type { Guest, GuestProcess } from "../guest/guest.ts";
 import { labPaths } from "../state.ts";
+import { blockedTasks } from "./blocked.ts";
 import { eventually } from "./wait.ts";
 
 /** The workload's program, made and shared with all guests; returns its path there. */
@@ -31,6 +32,8 @@ export class Writer {
   readonly run: number;
   readonly #process: GuestProcess;
   readonly #log: string;
+  /** How it ended; null while it runs. */
+  #ended: string | null = null;
 
   private constructor(guest: Guest, file: string, run: number, process: GuestProcess, log: string) {
     this.guest = guest;
@@ -38,6 +41,7 @@ export class Writer {
     this.run = run;
     this.#process = process;
     this.#log = log;
+    void process.exited.then(({ code, signal }) => (this.#ended = signal ?? `exit code ${code}`));
   }
 
   /** Starts a writer; every acknowledgement is on the host at once, so it survives the guest. */
@@ -63,13 +67,17 @@ export class Writer {
     return [...safeRead(this.#log).matchAll(/^E .*$/gm)].map((m) => m[0]);
   }
 
-  /** Waits until `more` further writes are acknowledged. */
+  /** Waits until `more` further writes are acknowledged; a writer that has ended, or that waits in vain, is an error that says what it met. */
   async progress(more: number, seconds: number): Promise<void> {
     const from = this.acks().length;
-    await eventually(`${more} more acknowledged writes`, seconds, async () => {
-      const now = this.acks().length;
-      return now >= from + more || `${now - from} so far`;
-    });
+    const made = () => this.acks().length - from;
+    try {
+      await eventually(`${more} more acknowledged writes`, seconds, async () => made() >= more || this.#ended !== null || `${made()} so far`);
+    } catch (error) {
+      throw new Error(`${(error as Error).message}; ${await blockedTasks(this.guest)}`, { cause: error });
+    }
+    if (made() < more)
+      throw new Error(`the writer of ${this.file} ended (${this.#ended}) after ${made()} of ${more} more writes: ${this.errors().join(", ") || "without an error"}`);
   }
 
   /** Longest single write since acknowledgement number `from`, in ms. */

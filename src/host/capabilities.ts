@@ -9,12 +9,24 @@ import { kernelRefusal } from "./kernel-floor.ts";
 import { installUdevRule, proveUdevRule, udevRuns } from "./udev-rule.ts";
 import { type Tool, TOOLS, toolRefusal } from "./tools.ts";
 
-const MODULES = ["nvme-core", "nvme-tcp", "nvmet", "nvmet-tcp", "md-mod", "raid1", "dm-mod", "xfs"];
+/** Modules; one that is built in and has no parameters is not named by sysfs, and shows elsewhere. */
+const MODULES: readonly { name: string; isBuiltIn?: () => Promise<boolean> }[] = [
+  { name: "nvme-core" },
+  { name: "nvme-tcp" },
+  { name: "nvmet", isBuiltIn: () => exists(`${ROOTS.configfs}/nvmet`) },
+  { name: "nvmet-tcp" },
+  { name: "md-mod" },
+  { name: "raid1", isBuiltIn: () => hasRaid1() },
+  { name: "dm-mod" },
+  { name: "xfs", isBuiltIn: () => hasXfs() },
+];
 
 /** Loads what is a module and mounts what is not mounted; what cannot be done shows in {@link hostRefusals}. */
 export async function prepareKernel(): Promise<void> {
-  const there = await Promise.all(MODULES.map((module) => exists(`${ROOTS.sys}/module/${module.replaceAll("-", "_")}`)));
-  const absent = MODULES.filter((_, index) => !there[index]);
+  const there = await Promise.all(
+    MODULES.map(async ({ name, isBuiltIn }) => (await exists(`${ROOTS.sys}/module/${name.replaceAll("-", "_")}`)) || ((await isBuiltIn?.()) ?? false)),
+  );
+  const absent = MODULES.filter((_, index) => !there[index]).map(({ name }) => name);
   if (absent.length > 0) await run(["modprobe", "--quiet", "--all", ...absent], { deadlineMs: 60_000 }).catch(() => null);
   if (!(await exists(`${ROOTS.configfs}/nvmet`))) await run(["mount", "-t", "configfs", "none", ROOTS.configfs], { deadlineMs: 10_000 });
   // Shows the target's controllers (nvmet/cut.ts); where it cannot be had, cutting takes a moment longer.
@@ -51,8 +63,7 @@ async function kernelParts(): Promise<string[]> {
   const there = await Promise.all(parts.map(([path]) => exists(path)));
   const missing = parts.filter((_, index) => !there[index]).map(([, what]) => what);
   if (!(await hasRaid1())) missing.push("RAID1 (module raid1)");
-  const filesystems = await readText(`${ROOTS.proc}/filesystems`);
-  if (!/\txfs$/m.test(filesystems)) missing.push("XFS (module xfs)");
+  if (!(await hasXfs())) missing.push("XFS (module xfs)");
   return missing.map((what) => `the kernel lacks ${what}`);
 }
 
@@ -64,6 +75,10 @@ async function hasRaid1(): Promise<boolean> {
   const arrays = (await listDir(`${ROOTS.sys}/block`)).filter((name) => name.startsWith("md"));
   const levels = await Promise.all(arrays.map((name) => readAttribute(`${ROOTS.sys}/block/${name}/md/level`)));
   return levels.includes("raid1") || (await readText(`${ROOTS.proc}/mdstat`)).includes("[raid1]");
+}
+
+async function hasXfs(): Promise<boolean> {
+  return /\txfs$/m.test(await readText(`${ROOTS.proc}/filesystems`));
 }
 
 /** Z10: cancelled requests must be retried by NVMe, not be handed to MD; a held write must not panic the machine. */
