@@ -189,6 +189,17 @@ test("an added member whose slot was never made gets it from the next process", 
   );
 });
 
+test("an array that an ended join has left frozen is let go on, and the member is rebuilt (Z3)", () => {
+  const { w, a, b } = degraded();
+  powerOn(w, b);
+  for (let i = 0; i < 500 && a.arrays[0]!.members.length < 2; i += 1) stepAll(w);
+  // Whatever ran mdadm was ended with it, as a pod's containers are.
+  a.agent = { ...a.agent, session: EMPTY_SESSION, pass: null, seen: null };
+  assert.equal(a.arrays[0]!.frozen, true);
+  rest(w, a);
+  assert.deepEqual([a.arrays[0]!.frozen, a.arrays[0]!.members.map((m) => m.inSync)], [false, [true, true]]);
+});
+
 test("a provider's drive that went and came back is behind its export no more: withdrawn and made anew, then the member joins", () => {
   const { w, a, b } = degraded();
   powerOn(w, b);

@@ -60,20 +60,21 @@ function healMirror(view: VolumeView, mirror: MirrorView, input: PlanInput): Pla
     return act(
       ...preference.map((m): Action => ({ kind: "SetWriteMostly", device: array.device, window: m.window!.device, writeMostly: !m.local, why: "reads go to the local member" })),
     );
-  // "frozen": a join died half-way; the next one lets the array go on.
+  // "frozen": an operation was ended half-way; the next join lets the array go on.
   if (array.syncAction !== "idle" && array.syncAction !== "frozen") return wait(`mirror ${mirror.index} resyncs`);
   const spare = mirror.members.find((m) => m.inArray?.flags.includes("spare"));
   const active = array.members.filter((m) => !m.flags.includes("faulty")).length;
-  // The process that added it ended before it made the slot.
-  if (spare && active > array.raidDisks)
+  // Its join was ended before it made the slot, or before it let the array go on (Z3, Z18).
+  const slotless = active > array.raidDisks;
+  if (spare && (slotless || array.syncAction === "frozen"))
     return act({
       kind: "AddMember",
       device: array.device,
       partitionUUID: spare.uuid,
       window: spare.window!.device,
-      growTo: active,
+      growTo: slotless ? active : null,
       local: spare.local,
-      why: "an added member has no slot yet",
+      why: slotless ? "an added member has no slot yet" : "the array was left frozen: the added member is not rebuilt",
     });
   if (spare) return wait(`mirror ${mirror.index} begins to rebuild its new member`);
   const candidate = mirror.members.find((m) => mayJoin(view, m, input));

@@ -24,6 +24,7 @@ import { cutExport } from "./nvmet/cut.ts";
 import { createExport } from "./nvmet/export.ts";
 import { killUsers } from "./users/kill.ts";
 import { growFilesystem, makeFilesystem } from "./filesystem.ts";
+import { untilLoss } from "./until-loss.ts";
 
 export interface ApplyContext {
   /** Kubernetes UID of this node: host NQN and host ID derive from it. */
@@ -55,12 +56,12 @@ const ADAPTERS: Adapters = {
   CreateMirror: createMirror,
   AssembleMirror: assembleMirror,
   FailMember: failMember,
-  RemoveMember: removeMember,
-  ReAddMember: reAddMember,
-  AddMember: addMember,
-  ShrinkMirror: shrinkMirror,
-  GrowMirror: growMirror,
-  SetWriteMostly: setWriteMostlyOf,
+  RemoveMember: (action) => untilLoss(action.device, action.window, () => removeMember(action)),
+  ReAddMember: (action) => untilLoss(action.device, action.window, () => reAddMember(action)),
+  AddMember: (action) => untilLoss(action.device, action.window, () => addMember(action)),
+  ShrinkMirror: (action) => untilLoss(action.device, null, () => shrinkMirror(action)),
+  GrowMirror: (action) => untilLoss(action.device, null, () => growMirror(action)),
+  SetWriteMostly: (action) => untilLoss(action.device, action.window, () => setWriteMostlyOf(action)),
   StopMirror: (action) => stopArray(action.device),
   CreateVolumeDevice: createVolumeDevice,
   GrowVolumeDevice: growVolumeDevice,

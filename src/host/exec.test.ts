@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { MeshStorError } from "../base/errors.ts";
-import { describe, failure, run, runOk } from "./exec.ts";
+import { describe, failure, run, runOk, whatEnds } from "./exec.ts";
 import { LANE_LIMIT, STRANDED_LIMIT, StrandedSet } from "./stranded.ts";
 
 const node = (script: string): string[] => [process.execPath, "-e", script];
@@ -10,7 +10,7 @@ test("stdin, stdout, stderr and the exit code are passed on", async () => {
   const result = await run(node('process.stdin.pipe(process.stdout);process.stderr.write("two\\n");process.exitCode=3'), { deadlineMs: 10_000, stdin: "one" });
   assert.deepEqual(
     { ...result, command: "", durationMs: 0, stdout: result.stdout.toString() },
-    { command: "", exitCode: 3, signal: null, timedOut: false, stranded: false, truncated: false, durationMs: 0, stdout: "one", stderr: "two\n" },
+    { command: "", exitCode: 3, signal: null, timedOut: false, endedFor: null, stranded: false, truncated: false, durationMs: 0, stdout: "one", stderr: "two\n" },
   );
   assert.equal(failure(result, [3]), null);
   assert.match(failure(result)!.message, /failed with exit code 3: two$/);
@@ -21,6 +21,23 @@ test("a child that outlives its deadline is killed, also if it ignores SIGTERM",
   assert.deepEqual([result.timedOut, result.signal, result.stranded], [true, "SIGKILL", false]);
   assert.equal(failure(result)!.code, "CommandTimedOut");
   assert.match(describe(result), /did not end within \d+ ms/);
+});
+
+test("what runs within a signal is ended by it at once, and nothing begins after it", async () => {
+  const stop = new AbortController();
+  const started = performance.now();
+  const error = await whatEnds.run(stop.signal, async () => {
+    const running = runOk(["sleep", "60"], { deadlineMs: 60_000 });
+    setTimeout(() => stop.abort(new MeshStorError("CommandTimedOut", "a reason")), 100);
+    return running.catch((thrown: unknown) => thrown as MeshStorError);
+  });
+  assert.match(String((error as MeshStorError).message), /^'sleep 60' was ended after \d+ ms: a reason$/);
+  assert.ok(performance.now() - started < 30_000);
+  await assert.rejects(
+    whatEnds.run(stop.signal, () => runOk(["true"], { deadlineMs: 60_000 })),
+    /^MeshStorError: a reason$/,
+  );
+  await runOk(["true"], { deadlineMs: 60_000 });
 });
 
 test("output is cut at its limit, and the result says so", async () => {

@@ -2,6 +2,7 @@
  * Runs a host program: no shell, fixed locale, a deadline. SIGTERM at the deadline, SIGKILL soon
  * after; a child that stays (D state) is left behind and counted (stranded.ts), never waited for.
  */
+import { AsyncLocalStorage } from "node:async_hooks";
 import { spawn } from "node:child_process";
 import { MeshStorError } from "../base/errors.ts";
 import { stretched } from "../base/time-scale.ts";
@@ -10,6 +11,9 @@ import { stranded } from "./stranded.ts";
 /** From SIGTERM to SIGKILL, and from SIGKILL until the child counts as stranded, in ms. */
 const GRACE_MS = stretched(500);
 const DEFAULT_MAX_OUTPUT = 8 * 1024 * 1024;
+
+/** Ends every program that is run within it, as its deadline does, and lets no further one begin (until-loss.ts). */
+export const whatEnds = new AsyncLocalStorage<AbortSignal>();
 
 export interface RunOptions {
   /** Time after which the child is killed, in ms. */
@@ -30,6 +34,8 @@ export interface RunResult {
   exitCode: number | null;
   signal: string | null;
   timedOut: boolean;
+  /** Why it was ended before its deadline; null if it was not. */
+  endedFor: string | null;
   /** The child did not even die of SIGKILL. */
   stranded: boolean;
   truncated: boolean;
@@ -41,6 +47,8 @@ export interface RunResult {
 /** Runs `argv` to its end or deadline; throws only if it could not be started (HostUnsuitable) or is refused by the breaker. */
 export function run(argv: readonly string[], options: RunOptions): Promise<RunResult> {
   stranded.admit(options.lane ?? "", options.releases ?? false);
+  const early = whatEnds.getStore();
+  if (early?.aborted) return Promise.reject(early.reason);
   return new Promise((resolve, reject) => {
     const started = performance.now();
     const command = argv.map(shortWord).join(" ");
@@ -52,15 +60,18 @@ export function run(argv: readonly string[], options: RunOptions): Promise<RunRe
     child.stdin.on("error", () => {}); // EPIPE: the child ended without reading; its exit code tells.
     child.stdin.end(options.stdin ?? "");
     let timedOut = false;
+    let endedFor: string | null = null;
     let left: (() => void) | null = null;
     const finish = (exitCode: number | null, signal: string | null) => {
       clearTimeout(timer);
+      early?.removeEventListener("abort", endEarly);
       const durationMs = Math.round(performance.now() - started);
       resolve({
         command,
         exitCode,
         signal,
         timedOut,
+        endedFor,
         stranded: left !== null,
         truncated: out.truncated() || err.truncated(),
         durationMs,
@@ -83,9 +94,17 @@ export function run(argv: readonly string[], options: RunOptions): Promise<RunRe
       child.kill("SIGTERM");
       timer = setTimeout(kill, GRACE_MS);
     };
+    const endEarly = () => {
+      if (timedOut) return;
+      clearTimeout(timer);
+      endedFor = (early!.reason as Error).message;
+      expire();
+    };
+    early?.addEventListener("abort", endEarly);
     let timer = setTimeout(expire, stretched(options.deadlineMs));
     child.on("error", (error) => {
       clearTimeout(timer);
+      early?.removeEventListener("abort", endEarly);
       reject(new MeshStorError("HostUnsuitable", `${argv[0]} cannot be started: ${error.message}`, { cause: error }));
     });
     child.on("exit", () => left?.());
@@ -123,13 +142,14 @@ export function failure(result: RunResult, okCodes: readonly number[] = [0]): Me
 /** The result in one line: command, how it ended, and the last thing it said. */
 export function describe(result: RunResult): string {
   const how = result.timedOut
-    ? `did not end within ${result.durationMs} ms${result.stranded ? " and cannot be killed" : ""}`
+    ? `${result.endedFor === null ? "did not end within" : "was ended after"} ${result.durationMs} ms${result.stranded ? " and cannot be killed" : ""}`
     : result.signal
       ? `was killed by ${result.signal}`
       : `failed with exit code ${result.exitCode}`;
   const said = lastWords(result.stderr) || lastWords(result.stdout.toString());
   const command = result.command.length > 300 ? `${result.command.slice(0, 300)}…` : result.command;
-  return `'${command}' ${how}${said ? `: ${said}` : ""}`;
+  const words = [result.endedFor, said].filter((word) => word !== null && word !== "");
+  return `'${command}' ${how}${words.length > 0 ? `: ${words.join("; ")}` : ""}`;
 }
 
 function lastWords(text: string): string {

@@ -39,7 +39,7 @@ async function allInSync(): Promise<void> {
     const said = await cluster.kubectl(
       "get",
       "msvol",
-      `--output=jsonpath={range .items[*]}{.status.conditions[?(@.type=="Redundant")].status} {.metadata.name}: {.status.message}{"\n"}{end}`,
+      String.raw`--output=jsonpath={range .items[*]}{.status.conditions[?(@.type=="Redundant")].status} {.metadata.name}: {.status.message}{"\n"}{end}`,
     );
     const volumes = said.split("\n").filter((line) => line !== "");
     if (volumes.length === 0) return "there is no volume";

@@ -1,14 +1,15 @@
 /**
  * Copies move on request while a pod writes: one copy off the pod's node, one of two off a node, everything off a node that
- * is emptied; a drained consumer takes its only copy along. Never fewer members in sync than wanted, no record lost.
+ * is emptied; a drained consumer takes its only copy along; a loss in the middle. Never fewer members in sync than wanted, no record lost.
  * @minutes 20
  */
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import type { MeshStorVolume } from "../../src/api/volume.ts";
 import { arrays, dataChecksum, recorded, traces, type ArrayFacts } from "../../lab/world/inspect.ts";
 import { createVolume, deleteVolume } from "../../lab/world/volumes.ts";
-import { eventually } from "../../lab/world/wait.ts";
+import { eventually, scaledSeconds, sleep } from "../../lab/world/wait.ts";
 import { VolumeWatch } from "../../lab/world/watch.ts";
 import { checkRecords, Writer } from "../../lab/world/writer.ts";
 import { World } from "../../lab/world/world.ts";
@@ -122,4 +123,41 @@ test("a node is emptied: every copy leaves it, none comes, also of a striped vol
   await world.untilVolume(plain, "may be on every node", 30, (v) => v.status!.leavingNodes === undefined || v.status!.leavingNodes.join());
   await equalAndGone(wide, "n1");
   await equalAndGone(plain, "n3");
+});
+
+/** Holds the owner's mdadm before it makes a slot for a third member, as long as `hold` is there; says so by `held`. */
+const HELD_MDADM = `#!/bin/sh
+case "$*" in *--grow*--raid-devices=3*) : >/run/lab/held; while [ -e /run/lab/hold ]; do sleep 0.05; done;; esac
+exec /usr/sbin/mdadm "$@"
+`;
+
+test("a connection is lost in the moment in which MD takes a member in: that is ended, the loss is released, the copy joins later (Z3)", async (t) => {
+  const id = await createVolume(world, "pvc-moment", { preferred: ["n1", "n2"] });
+  await world.node("n1").mount(id);
+  await guest("n1").sh(": >/run/lab/hold");
+  await guest("n1").writeFile("/usr/local/sbin/mdadm", HELD_MDADM, 0o755);
+  const writer = await Writer.start(world.lab, guest("n1"), fileOn("n1", id), { intervalMs: 20 });
+  await avoid(id, ["n2"]);
+  await eventually("MD is about to take in the new member", 120, async () => (await guest("n1").exec(["test", "-e", "/run/lab/held"], { okCodes: "any" })).code === 0 || "not yet");
+  const from = writer.acks().length;
+  await world.lab.net.cut("n1", "n2");
+  await eventually("a write is held", 30, async () => {
+    const before = writer.acks().length;
+    await sleep(300);
+    return writer.acks().length === before || "writes go on";
+  });
+  await guest("n1").sh("rm /run/lab/hold");
+  await writer.progress(100, 60);
+  t.diagnostic(`longest write ${writer.longestPause(from)} ms`);
+  const said = readFileSync(world.node("n1").logPath, "utf8");
+  assert.match(said, /'mdadm --grow [^']*--raid-devices=3' was ended after \d+ ms: the connection nvme\d+ below array \S+ was lost/, "the fault engaged");
+  assert.ok(writer.longestPause(from) < scaledSeconds(12) * 1000, `a pause as after any loss: ${writer.longestPause(from)} ms`);
+  await world.lab.net.heal();
+  await untilOn(id, ["n1", "n3"]);
+  await writer.progress(30, 60);
+  await writer.stop();
+  assert.deepEqual(writer.errors(), []);
+  await checkRecords(world.lab, guest("n1"), fileOn("n1", id), writer.acks().length);
+  await guest("n1").sh("rm /usr/local/sbin/mdadm");
+  await equalAndGone(id, "n1");
 });

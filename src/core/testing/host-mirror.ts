@@ -80,6 +80,7 @@ function start(w: World, n: NodeState, mirror: number, windows: WindowState[]): 
     members,
     writes: [],
     recovering: false,
+    frozen: false,
   });
 }
 
@@ -185,7 +186,9 @@ function* reAddMember(w: World, n: NodeState, action: Of<"ReAddMember">): Steps 
   for (const m of array.members) if (m.window.part.superblock && pathOf(m.window) === "live") m.window.part.superblock.bitmap = new Set(union);
   own.raidDisks = array.raidDisks;
   const m = takeIn(array, win, new Set(union));
+  array.frozen = true;
   yield;
+  array.frozen = false;
   m.writeMostly = !action.local;
 }
 
@@ -201,13 +204,16 @@ function* addMember(w: World, n: NodeState, action: Of<"AddMember">): Steps {
     quiet(w, array);
     win.part.superblock = { arrayUUID: array.arrayUUID, events: 0, raidDisks: array.raidDisks, bitmap: new Set(), rebuilding: true, sizeBytes: array.sizeBytes };
     takeIn(array, win, new Set(Array.from({ length: BLOCKS }, (_, i) => i)));
+    array.frozen = true;
     yield;
   }
   if (action.growTo !== null && array.raidDisks < action.growTo) {
     quiet(w, array);
     setSlots(array, action.growTo);
+    array.frozen = true;
     yield;
   }
+  array.frozen = false;
   const added = array.members.find((m) => m.window === win);
   if (added) added.writeMostly = !action.local;
 }

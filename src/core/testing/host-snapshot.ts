@@ -116,7 +116,7 @@ function mirrorOf(n: NodeState, a: ArrayState): Mirror {
     arrayState: "active",
     raidDisks: a.raidDisks,
     degraded: degradedBy(a),
-    syncAction: a.recovering ? "recover" : "idle",
+    syncAction: a.frozen ? "frozen" : a.recovering ? "recover" : "idle",
     syncCompleted: a.recovering ? { done: 1, total: 2 } : null,
     syncSpeedKiB: 0,
     hasBitmap: true,

@@ -164,7 +164,7 @@ function clearBits(array: ArrayState, blocks: Iterable<number>): void {
 export function stepRecovery(w: World, array: ArrayState): boolean {
   const target = array.members.find((m) => !m.inSync && !m.faulty);
   const slots = array.members.filter((m) => !m.faulty).length <= array.raidDisks;
-  if (!target || !slots) {
+  if (!target || !slots || array.frozen) {
     array.recovering = false;
     return false;
   }

@@ -102,6 +102,8 @@ export interface ArrayState {
   members: ArrayMember[];
   writes: WriteState[];
   recovering: boolean;
+  /** An operation is under way, or was ended half-way: nothing is rebuilt (mdadm, sysfs_freeze_array). */
+  frozen: boolean;
 }
 
 export interface Job {

@@ -64,7 +64,8 @@ export async function addMember(action: Action<"AddMember">): Promise<void> {
   const { device, window, growTo } = action;
   await assertWindow(window, action.partitionUUID);
   const before = await runningArray(device);
-  if (!before.members.some((m) => m.device === window)) {
+  const there = before.members.some((m) => m.device === window);
+  if (!there) {
     await checkSectors(device, [window]);
     // A bitmap re-add that was given up has left its bits (resync-start.ts).
     await clearResyncStart(device);
@@ -72,6 +73,8 @@ export async function addMember(action: Action<"AddMember">): Promise<void> {
     await mdadm(["--manage", node(device), "--add", node(window)], { lane: device });
   }
   if (growTo !== null && (await runningArray(device)).raidDisks < growTo) await mdadm(["--grow", node(device), `--raid-devices=${growTo}`], { lane: device });
+  // mdadm freezes an array while it works on it (sysfs.c, sysfs_freeze_array): ended half-way, it leaves it so.
+  if (there) await clearResyncStart(device);
   const after = await runningArray(device);
   if (!after.members.some((m) => m.device === window)) throw new MeshStorError("CommandFailed", `${window} is not in ${device} after mdadm --add`);
   if (!after.hasBitmap) throw new MeshStorError("Unsafe", `array ${device} has no write-intent bitmap (I5)`);
