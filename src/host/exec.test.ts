@@ -31,7 +31,7 @@ test("what runs within a signal is ended by it at once, and nothing begins after
     setTimeout(() => stop.abort(new MeshStorError("CommandTimedOut", "a reason")), 100);
     return running.catch((thrown: unknown) => thrown as MeshStorError);
   });
-  assert.match(String((error as MeshStorError).message), /^'sleep 60' was ended after \d+ ms: a reason$/);
+  assert.match((error as MeshStorError).message, /^'sleep 60' was ended after \d+ ms: a reason$/);
   assert.ok(performance.now() - started < 30_000);
   await assert.rejects(
     whatEnds.run(stop.signal, () => runOk(["true"], { deadlineMs: 60_000 })),

@@ -3,7 +3,7 @@
  * after; a child that stays (D state) is left behind and counted (stranded.ts), never waited for.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
-import { spawn } from "node:child_process";
+import { spawn, type ChildProcess } from "node:child_process";
 import { MeshStorError } from "../base/errors.ts";
 import { stretched } from "../base/time-scale.ts";
 import { stranded } from "./stranded.ts";
@@ -59,52 +59,30 @@ export function run(argv: readonly string[], options: RunOptions): Promise<RunRe
     child.stderr.on("data", err.add);
     child.stdin.on("error", () => {}); // EPIPE: the child ended without reading; its exit code tells.
     child.stdin.end(options.stdin ?? "");
-    let timedOut = false;
-    let endedFor: string | null = null;
     let left: (() => void) | null = null;
     const finish = (exitCode: number | null, signal: string | null) => {
-      clearTimeout(timer);
-      early?.removeEventListener("abort", endEarly);
-      const durationMs = Math.round(performance.now() - started);
+      ending.over();
       resolve({
         command,
         exitCode,
         signal,
-        timedOut,
-        endedFor,
+        timedOut: ending.begun,
+        endedFor: ending.early,
         stranded: left !== null,
         truncated: out.truncated() || err.truncated(),
-        durationMs,
+        durationMs: Math.round(performance.now() - started),
         stdout: out.bytes(),
         stderr: err.bytes().toString(),
       });
     };
-    const abandon = () => {
+    const ending = new Ending(child, stretched(options.deadlineMs), early, () => {
       left = stranded.add(command, options.lane ?? "");
       for (const stream of [child.stdin, child.stdout, child.stderr]) stream.destroy();
       child.unref();
       finish(null, null);
-    };
-    const kill = () => {
-      child.kill("SIGKILL");
-      timer = setTimeout(abandon, GRACE_MS);
-    };
-    const expire = () => {
-      timedOut = true;
-      child.kill("SIGTERM");
-      timer = setTimeout(kill, GRACE_MS);
-    };
-    const endEarly = () => {
-      if (timedOut) return;
-      clearTimeout(timer);
-      endedFor = (early!.reason as Error).message;
-      expire();
-    };
-    early?.addEventListener("abort", endEarly);
-    let timer = setTimeout(expire, stretched(options.deadlineMs));
+    });
     child.on("error", (error) => {
-      clearTimeout(timer);
-      early?.removeEventListener("abort", endEarly);
+      ending.over();
       reject(new MeshStorError("HostUnsuitable", `${argv[0]} cannot be started: ${error.message}`, { cause: error }));
     });
     child.on("exit", () => left?.());
@@ -112,6 +90,47 @@ export function run(argv: readonly string[], options: RunOptions): Promise<RunRe
       if (!left) finish(code, signal);
     });
   });
+}
+
+/** Ends a child at its deadline, or when the signal says so: SIGTERM, then SIGKILL; one that does not even die of that is abandoned. */
+class Ending {
+  begun = false;
+  /** Why before its deadline; null if not. */
+  early: string | null = null;
+  #timer: NodeJS.Timeout;
+  readonly #child: ChildProcess;
+  readonly #signal: AbortSignal | undefined;
+  readonly #abandon: () => void;
+
+  constructor(child: ChildProcess, deadlineMs: number, signal: AbortSignal | undefined, abandon: () => void) {
+    this.#child = child;
+    this.#signal = signal;
+    this.#abandon = abandon;
+    this.#timer = setTimeout(() => this.#begin(), deadlineMs);
+    signal?.addEventListener("abort", this.#onAbort);
+  }
+
+  /** It has ended, or is no longer waited for. */
+  over(): void {
+    clearTimeout(this.#timer);
+    this.#signal?.removeEventListener("abort", this.#onAbort);
+  }
+
+  readonly #onAbort = (): void => {
+    if (this.begun) return;
+    clearTimeout(this.#timer);
+    this.early = (this.#signal!.reason as Error).message;
+    this.#begin();
+  };
+
+  #begin(): void {
+    this.begun = true;
+    this.#child.kill("SIGTERM");
+    this.#timer = setTimeout(() => {
+      this.#child.kill("SIGKILL");
+      this.#timer = setTimeout(this.#abandon, GRACE_MS);
+    }, GRACE_MS);
+  }
 }
 
 /** A program given as a word is left out of messages. */
