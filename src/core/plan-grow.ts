@@ -23,7 +23,7 @@ import { hasJob } from "./session.ts";
 import { mirrorSize, partitionSize } from "./sizes.ts";
 import { isBlock } from "./staged.ts";
 import type { MemberView, VolumeView } from "./view.ts";
-import { isLost } from "./view.ts";
+import { isLost, isSyncing } from "./view.ts";
 
 /** The owner's part; only with every member live and nothing else to do (Z3). */
 export function planGrow(view: VolumeView, input: PlanInput): Plan {
@@ -39,7 +39,7 @@ export function planGrow(view: VolumeView, input: PlanInput): Plan {
   if (narrow.length > 0) return act(...narrow.map((m) => growWindow(view, m, windowBytes)));
   const small = view.mirrors.filter((m) => m.array!.sizeBytes < mirrorBytes);
   if (small.length > 0) {
-    const busy = small.find((m) => m.array!.syncAction !== "idle" || m.array!.members.some((x) => !x.flags.includes("in_sync")));
+    const busy = small.find((m) => isSyncing(m.array) || m.array!.members.some((x) => !x.flags.includes("in_sync")));
     if (busy) return wait(`mirror ${busy.index} grows once its resync has ended`);
     return act(...small.map((m): Action => ({ kind: "GrowMirror", device: m.array!.device, sizeBytes: mirrorBytes, why: "every member has room for more" })));
   }

@@ -14,7 +14,7 @@ import { mayReturn } from "./record-base.ts";
 import { hasJob } from "./session.ts";
 import { slotsOf } from "./sizes.ts";
 import type { MemberView, MirrorView, VolumeView } from "./view.ts";
-import { isLost } from "./view.ts";
+import { isLost, isSyncing } from "./view.ts";
 
 export function planHeal(view: VolumeView, input: PlanInput): Plan {
   const plans = view.mirrors.map((mirror) => healMirror(view, mirror, input));
@@ -48,7 +48,7 @@ export function planEnter(view: VolumeView, input: PlanInput): Plan {
 
 function enterMirror(view: VolumeView, mirror: MirrorView, input: PlanInput): Plan | null {
   const entered = mirror.members.filter((m) => m.inArray?.flags.includes("in_sync") && !m.recorded && m.record.state !== "Replacing" && !isLost(m));
-  return entered.length > 0 && mirror.array!.syncAction === "idle" ? enter(view, mirror, entered, input) : null;
+  return entered.length > 0 && !isSyncing(mirror.array) ? enter(view, mirror, entered, input) : null;
 }
 
 function healMirror(view: VolumeView, mirror: MirrorView, input: PlanInput): Plan {
@@ -60,8 +60,8 @@ function healMirror(view: VolumeView, mirror: MirrorView, input: PlanInput): Pla
     return act(
       ...preference.map((m): Action => ({ kind: "SetWriteMostly", device: array.device, window: m.window!.device, writeMostly: !m.local, why: "reads go to the local member" })),
     );
-  // "frozen": an operation was ended half-way; the next join lets the array go on.
-  if (array.syncAction !== "idle" && array.syncAction !== "frozen") return wait(`mirror ${mirror.index} resyncs`);
+  // A frozen array's next join lets it go on.
+  if (isSyncing(mirror.array)) return wait(`mirror ${mirror.index} resyncs`);
   const spare = mirror.members.find((m) => m.inArray?.flags.includes("spare"));
   const active = array.members.filter((m) => !m.flags.includes("faulty")).length;
   // Its join was ended before it made the slot, or before it let the array go on (Z3, Z18).

@@ -1,9 +1,9 @@
 /** What people read in `kubectl get msvol`: phase, MD state, counters, one sentence. Pure. */
 import type { MeshStorVolume, PartitionState, Phase, VolumeStatus } from "../api/volume.ts";
 import { mustGrow } from "./growth.ts";
-import type { Mirror } from "./observed.ts";
 import type { Sample } from "./time-left.ts";
 import type { MirrorView, VolumeView } from "./view.ts";
+import { isSyncing } from "./view.ts";
 
 /** The fields of status that are derived from others and from the owner's kernel. */
 export type Summary = Pick<
@@ -85,10 +85,6 @@ function mdState(view: VolumeView, fewer: boolean, syncing: boolean): string {
   if (view.mirrors.some((m) => m.array === null)) return "stopped";
   if (syncing) return "recovering";
   return fewer ? "degraded" : "active";
-}
-
-function isSyncing(array: Mirror | null): array is Mirror {
-  return array !== null && array.syncAction !== "idle" && array.syncAction !== "frozen";
 }
 
 /** Percent done over all mirrors that resync, weighted by their size; null at rest. */

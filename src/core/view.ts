@@ -141,3 +141,8 @@ export function throughOf(member: MemberView): string {
   if (member.window) return member.window.device;
   return member.connection ? `${member.connection.controller}:${member.connection.nqn}` : "none";
 }
+
+/** True while MD copies. A "frozen" array copies nothing: an operation works on it, or was ended half-way (mdadm, sysfs_freeze_array). */
+export function isSyncing(array: Mirror | null): array is Mirror {
+  return array !== null && array.syncAction !== "idle" && array.syncAction !== "frozen";
+}

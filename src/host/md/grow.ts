@@ -3,6 +3,7 @@ import type { HostAction } from "../../core/action.ts";
 import { MeshStorError } from "../../base/errors.ts";
 import { node, sizeOf } from "../block.ts";
 import { readSuperblock } from "./raw.ts";
+import { letGoOn } from "./resync-start.ts";
 import { mdadm } from "./tool.ts";
 import { runningArray } from "./verify.ts";
 
@@ -14,6 +15,7 @@ import { runningArray } from "./verify.ts";
 export async function growMirror(action: Extract<HostAction, { kind: "GrowMirror" }>): Promise<void> {
   const { device, sizeBytes } = action;
   if ((await sizeOf(device)) >= sizeBytes) return;
+  await letGoOn(device);
   const before = await runningArray(device);
   const unfit = before.members.find((m) => !m.flags.includes("in_sync") || m.flags.includes("faulty"));
   if (unfit || before.syncAction !== "idle") throw new MeshStorError("Unsafe", `array ${device} is not at rest: it does not grow now`);

@@ -6,7 +6,7 @@ import { assertWindow, node } from "../block.ts";
 import { runOk } from "../exec.ts";
 import { poll } from "../files.ts";
 import { setMemberWriteMostly } from "./assemble.ts";
-import { clearResyncStart } from "./resync-start.ts";
+import { clearResyncStart, letGoOn } from "./resync-start.ts";
 import { readMember } from "./sysfs.ts";
 import { mdadm } from "./tool.ts";
 import { checkMember, checkSectors, runningArray } from "./verify.ts";
@@ -73,8 +73,7 @@ export async function addMember(action: Action<"AddMember">): Promise<void> {
     await mdadm(["--manage", node(device), "--add", node(window)], { lane: device });
   }
   if (growTo !== null && (await runningArray(device)).raidDisks < growTo) await mdadm(["--grow", node(device), `--raid-devices=${growTo}`], { lane: device });
-  // mdadm freezes an array while it works on it (sysfs.c, sysfs_freeze_array): ended half-way, it leaves it so.
-  if (there) await clearResyncStart(device);
+  if (there) await letGoOn(device);
   const after = await runningArray(device);
   if (!after.members.some((m) => m.device === window)) throw new MeshStorError("CommandFailed", `${window} is not in ${device} after mdadm --add`);
   if (!after.hasBitmap) throw new MeshStorError("Unsafe", `array ${device} has no write-intent bitmap (I5)`);

@@ -26,3 +26,8 @@ export async function clearResyncStart(device: string, write: typeof writeMd = w
   const now = await read("resync_start");
   if (now !== "none") throw new MeshStorError("Unsafe", `${device} would read from the first member although it recovers: resync_start is ${now}`);
 }
+
+/** mdadm freezes an array while it works on it (mdadm, sysfs_freeze_array): ended half-way it leaves it so, and nothing is rebuilt any more. */
+export async function letGoOn(device: string): Promise<void> {
+  if ((await readAttribute(`${sysBlock(device)}/md/sync_action`)) === "frozen") await clearResyncStart(device);
+}
