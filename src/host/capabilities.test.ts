@@ -1,6 +1,10 @@
 import assert from "node:assert/strict";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
-import { toolRefusals } from "./capabilities.ts";
+import { absentModules, toolRefusals } from "./capabilities.ts";
+import { ROOTS } from "./files.ts";
 import type { Tool } from "./tools.ts";
 
 const tool = (name: string, ...argv: string[]): Tool => ({ name, package: `${name}-pack`, argv, pattern: /version (\d+\.\d+)/, least: "2.5" });
@@ -20,4 +24,25 @@ test("tools are asked for their versions by one program, wherever they say them"
     "silent does not say its version",
     "absent is missing (package absent-pack)",
   ]);
+});
+
+test("modules are looked for where the kernel shows them, also before any is loaded, when there is no /proc/mdstat", async () => {
+  const root = mkdtempSync(join(tmpdir(), "capabilities-"));
+  const were = { ...ROOTS };
+  Object.assign(ROOTS, { sys: join(root, "sys"), proc: join(root, "proc"), configfs: join(root, "configfs") });
+  try {
+    mkdirSync(ROOTS.proc);
+    writeFileSync(join(ROOTS.proc, "filesystems"), "nodev\tproc\n\text4\n");
+    assert.deepEqual(await absentModules(), ["nvme-core", "nvme-tcp", "nvmet", "nvmet-tcp", "md-mod", "raid1", "dm-mod", "xfs"]);
+    for (const folder of ["sys/module/nvme_core", "sys/module/nvme_tcp", "sys/module/nvmet_tcp", "sys/module/md_mod", "sys/module/dm_mod", "configfs/nvmet"])
+      mkdirSync(join(root, folder), { recursive: true });
+    writeFileSync(join(ROOTS.proc, "filesystems"), "nodev\tproc\n\txfs\n");
+    writeFileSync(join(ROOTS.proc, "mdstat"), "Personalities : \n");
+    assert.deepEqual(await absentModules(), ["raid1"]);
+    writeFileSync(join(ROOTS.proc, "mdstat"), "Personalities : [raid1] \n");
+    assert.deepEqual(await absentModules(), []);
+  } finally {
+    Object.assign(ROOTS, were);
+    rmSync(root, { recursive: true });
+  }
 });

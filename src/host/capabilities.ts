@@ -16,21 +16,26 @@ const MODULES: readonly { name: string; isBuiltIn?: () => Promise<boolean> }[] =
   { name: "nvmet", isBuiltIn: () => exists(`${ROOTS.configfs}/nvmet`) },
   { name: "nvmet-tcp" },
   { name: "md-mod" },
-  { name: "raid1", isBuiltIn: () => hasRaid1() },
+  { name: "raid1", isBuiltIn: async () => (await exists(`${ROOTS.proc}/mdstat`)) && hasRaid1() },
   { name: "dm-mod" },
   { name: "xfs", isBuiltIn: () => hasXfs() },
 ];
 
 /** Loads what is a module and mounts what is not mounted; what cannot be done shows in {@link hostRefusals}. */
 export async function prepareKernel(): Promise<void> {
-  const there = await Promise.all(
-    MODULES.map(async ({ name, isBuiltIn }) => (await exists(`${ROOTS.sys}/module/${name.replaceAll("-", "_")}`)) || ((await isBuiltIn?.()) ?? false)),
-  );
-  const absent = MODULES.filter((_, index) => !there[index]).map(({ name }) => name);
+  const absent = await absentModules();
   if (absent.length > 0) await run(["modprobe", "--quiet", "--all", ...absent], { deadlineMs: 60_000 }).catch(() => null);
   if (!(await exists(`${ROOTS.configfs}/nvmet`))) await run(["mount", "-t", "configfs", "none", ROOTS.configfs], { deadlineMs: 10_000 });
   // Shows the target's controllers (nvmet/cut.ts); where it cannot be had, cutting takes a moment longer.
   if (!(await exists(`${ROOTS.debugfs}/nvmet`))) await run(["mount", "-t", "debugfs", "none", ROOTS.debugfs], { deadlineMs: 10_000 });
+}
+
+/** Names of the modules that the kernel shows nowhere. */
+export async function absentModules(): Promise<string[]> {
+  const there = await Promise.all(
+    MODULES.map(async ({ name, isBuiltIn }) => (await exists(`${ROOTS.sys}/module/${name.replaceAll("-", "_")}`)) || ((await isBuiltIn?.()) ?? false)),
+  );
+  return MODULES.filter((_, index) => !there[index]).map(({ name }) => name);
 }
 
 /** Everything that makes this host unfit, one sentence each; empty if it is fit. */
