@@ -7,7 +7,7 @@
 import { MeshStorError } from "../base/errors.ts";
 import { slavesOf } from "./block.ts";
 import { whatEnds } from "./exec.ts";
-import { headOf, readControllers } from "./nvme/sysfs.ts";
+import { headOf, readController, readControllers } from "./nvme/sysfs.ts";
 
 /** How often the connections are looked at while an operation runs, in ms. */
 const LOOK_MS = 250;
@@ -16,10 +16,12 @@ const LOOK_MS = 250;
 export async function untilLoss(array: string, window: string | null, work: () => Promise<void>): Promise<void> {
   const windows = new Set([...(await slavesOf(array)), ...(window === null ? [] : [window])]);
   const below = new Set((await Promise.all([...windows].map(slavesOf))).flat());
+  const imports = (await readControllers()).filter((c) => c.paths.some((path) => below.has(headOf(path))));
   const loss = new AbortController();
   let busy = false;
   const look = async (): Promise<void> => {
-    const lost = (await readControllers()).find((c) => c.state !== "live" && c.paths.some((path) => below.has(headOf(path))));
+    const now = await Promise.all(imports.map(({ name }) => readController(name)));
+    const lost = now.find((c) => c !== null && c.state !== "live");
     if (lost) loss.abort(new MeshStorError("CommandTimedOut", `the connection ${lost.name} below array ${array} was lost: that is dealt with first`));
   };
   await look();
