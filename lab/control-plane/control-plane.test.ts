@@ -4,14 +4,22 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 
 import { ensureControlPlanePrograms } from "../../tools/setup/kubernetes.ts";
 import { run } from "../../tools/setup/run.ts";
 import { ControlPlane } from "./control-plane.ts";
 import { freePort } from "./free-port.ts";
-import { applyYaml, ensureNode } from "./objects.ts";
+import { applyYaml, ensureNode, untilEstablished } from "./objects.ts";
 
-const schema = { type: "object", properties: { spec: { type: "object", properties: { size: { type: "integer" } } } } };
+const anything = { type: "object", "x-kubernetes-preserve-unknown-fields": true };
+const schema = {
+  type: "object",
+  properties: {
+    spec: { type: "object", properties: { size: { type: "integer" } } },
+    status: { type: "object", properties: { conditions: { type: "array", nullable: true, items: anything } } },
+  },
+};
 const definition = {
   apiVersion: "apiextensions.k8s.io/v1",
   kind: "CustomResourceDefinition",
@@ -74,6 +82,18 @@ describe("control plane", () => {
     await applyYaml(first, "apiVersion: test.example/v1\nkind: Thing\nmetadata: {name: two}\nspec: {size: 2}\n");
     const bad = { ...thing, spec: { size: "big" } };
     await assert.rejects(applyYaml(first, [bad]), /spec\.size/);
+  });
+
+  test("a definition whose conditions are null, as one that was just made, is waited for", async () => {
+    await applyYaml(first, [{ ...thing, metadata: { name: "young" }, status: { conditions: null } }]);
+    const refused = await first.kubectl(["wait", "--for=condition=Established", "thing/young"], { mayFail: true });
+    assert.match(refused.stderr, /accessor error/, "kubectl has learnt to wait: untilEstablished can ask it once");
+    const established = untilEstablished(first, ["thing/young"]);
+    await sleep(500);
+    const conditions = [{ type: "Established", status: "True" }];
+    await first.kubectl(["patch", "thing", "young", "--type=merge", `--patch=${JSON.stringify({ status: { conditions } })}`]);
+    await established;
+    await assert.rejects(untilEstablished(first, ["thing/nobody"]), /"nobody" not found/);
   });
 
   test("a write on an old version is refused (compare and swap)", async () => {

@@ -1,4 +1,6 @@
 /** Kubernetes objects that a lab needs, made as their usual makers would make them. */
+import { setTimeout as sleep } from "node:timers/promises";
+
 import type { ControlPlane } from "./control-plane.ts";
 
 /** An object as in a manifest. */
@@ -21,7 +23,27 @@ export async function applyYaml(plane: ControlPlane, manifests: readonly Manifes
   const text = typeof manifests === "string" ? manifests : manifests.map((manifest) => JSON.stringify(manifest)).join("\n---\n");
   const { stdout } = await plane.kubectl([...APPLY, "--output=name"], { stdin: text });
   const definitions = stdout.split("\n").filter((name) => name.startsWith("customresourcedefinition"));
-  if (definitions.length > 0) await plane.kubectl(["wait", "--for=condition=Established", "--timeout=60s", ...definitions]);
+  if (definitions.length > 0) await untilEstablished(plane, definitions);
+}
+
+/** Longest wait for the API server to serve new kinds; it needs a fraction of a second. */
+const ESTABLISHED_SECONDS = 60;
+
+/**
+ * Waits until the API server serves the kinds of these definitions. `kubectl wait` (1.36) does not wait for conditions
+ * that are null, as those of a definition are in the moment after it was made: it ends, and is asked again.
+ * @throws Error with kubectl's words when it refuses for another reason, or they are not served in time.
+ */
+export async function untilEstablished(plane: Pick<ControlPlane, "kubectl">, definitions: readonly string[]): Promise<void> {
+  const deadline = performance.now() + ESTABLISHED_SECONDS * 1000;
+  for (;;) {
+    const timeout = `--timeout=${ESTABLISHED_SECONDS}s`;
+    const { code, stderr } = await plane.kubectl(["wait", "--for=condition=Established", timeout, ...definitions], { mayFail: true });
+    if (code === 0) return;
+    const isNull = stderr.includes(".status.conditions accessor error: <nil>");
+    if (!isNull || performance.now() > deadline) throw new Error(`${definitions.join(", ")} not established: ${stderr.trim()}`);
+    await sleep(200);
+  }
 }
 
 /** A node as kubelet registers it. */
