@@ -17,11 +17,12 @@ import { rebuild } from "./parts/rebuild.ts";
 import { residual } from "./parts/residual.ts";
 import { rest } from "./parts/rest.ts";
 import { resync } from "./parts/resync.ts";
+import { running } from "./parts/running.ts";
 import { takeover } from "./parts/takeover.ts";
 import { formatTable } from "./table.ts";
 
 /** Parts that share a world, one after the other; the last one leaves its volumes to the world's end. */
-const WORLDS: readonly (readonly Part[])[] = [[create, pause, takeover, residual, resync, rebuild, io, rest], [many]];
+const WORLDS: readonly (readonly Part[])[] = [[create, pause, takeover, residual, resync, rebuild, io, rest], [many], [running]];
 const PARTS = WORLDS.flat();
 
 interface Options {

@@ -1,10 +1,9 @@
 /** One node with many volumes' copies dies: how fast the losses are recorded and released at the node that runs them. */
-import { readFileSync } from "node:fs";
 import { createVolume } from "../../lab/world/volumes.ts";
 import { eventually } from "../../lab/world/wait.ts";
 import type { World } from "../../lab/world/world.ts";
 import { logLines } from "../node-log.ts";
-import { FIND_NODE_PROGRAM, residentMB, RSS_GOAL_MB } from "../resident.ts";
+import { controllerMB, FIND_NODE_PROGRAM, residentMB, RSS_GOAL_MB } from "../resident.ts";
 import { HOME, type Part } from "../part.ts";
 
 const VOLUMES = 100;
@@ -33,7 +32,7 @@ export const many: Part = {
       { name: "node program: resident memory", values: [residentMB(await world.lab.guest(HOME).sh(`cat /proc/$(${FIND_NODE_PROGRAM})/status`))], unit: "MB" },
       RSS_GOAL_MB,
     );
-    figures.atMost(PART, { name: "controller: resident memory", values: [residentMB(readFileSync(`/proc/${world.controller.pid}/status`, "utf8"))], unit: "MB" }, RSS_GOAL_MB);
+    figures.atMost(PART, { name: "controller: resident memory", values: [controllerMB(world)], unit: "MB" }, RSS_GOAL_MB);
     const affected = await onProvider(world);
     const since = Date.now();
     await world.powerOff(PROVIDER);

@@ -31,22 +31,26 @@ export const rest: Part = {
   async run(bench) {
     await atRest(bench, 0);
     bench.say(`${VOLUMES} volumes of one copy, all on ${HOME}`);
-    await createMany(bench.world);
+    await createSingles(bench.world, VOLUMES);
     await atRest(bench, VOLUMES);
   },
 };
 
-async function createMany(world: World): Promise<void> {
-  const names = Array.from({ length: VOLUMES }, (_, index) => `pvc-rest-${index}`);
+/** Makes volumes of one copy, all at home; resolves with their ids. */
+export async function createSingles(world: World, count: number): Promise<string[]> {
+  const names = Array.from({ length: count }, (_, index) => `pvc-single-${index}`);
+  const ids: string[] = [];
   const lane = async (): Promise<void> => {
     for (let name = names.pop(); name !== undefined; name = names.pop()) {
-      await createVolume(world, name, { parameters: { numberOfCopies: "1" }, preferred: [HOME], seconds: 300 });
+      ids.push(await createVolume(world, name, { parameters: { numberOfCopies: "1" }, preferred: [HOME], seconds: 900 }));
     }
   };
   await Promise.all(Array.from({ length: SIDE_BY_SIDE }, lane));
+  return ids;
 }
 
-async function atRest({ world, figures }: Bench, volumes: number): Promise<void> {
+/** Measures the node program at home, where nothing happens to its volumes; `running`: they are staged there. */
+export async function atRest({ world, figures }: Bench, volumes: number, running = false): Promise<void> {
   const known = JSON.parse(await world.kubectl("get", "msvol", "-o", "json")) as { items: { status?: { partitions?: { nodeID: string }[] } }[] };
   const here = known.items.filter((v) => v.status?.partitions?.some((p) => p.nodeID === HOME)).length;
   if (known.items.length !== volumes || here !== volumes) throw new Error(`${known.items.length} volumes exist, ${here} of them on ${HOME}; ${volumes} are wanted`);
@@ -58,7 +62,7 @@ async function atRest({ world, figures }: Bench, volumes: number): Promise<void>
   const after = await sample(world);
   const seconds = (after.atMs - before.atMs) / 1000;
   const percent = (cpu: number): number => (100 * cpu) / seconds;
-  const part = `at rest, ${volumes} volumes`;
+  const part = `at rest, ${volumes} volumes${running ? " that run" : ""}`;
   figures.atMost(part, { name: "node program: resident memory", values: [Math.max(before.rssMB, after.rssMB)], unit: "MB" }, RSS_GOAL_MB);
   figures.atMost(part, { name: "node program: CPU of one core", values: [percent(after.cpuSeconds - before.cpuSeconds)], unit: "%" }, CPU_GOAL_PERCENT);
   figures.show(part, { name: "  the guest's kernel, on the host", values: [percent(after.guestSeconds - before.guestSeconds)], unit: "%" });

@@ -16,6 +16,8 @@ export interface ProcessIdentity {
 /** What {@link startDetached} needs. */
 export interface DetachedOptions {
   readonly cwd: string;
+  /** What it finds in its environment besides ours. */
+  readonly env?: Readonly<Record<string, string>>;
   /** The file to which stdout and stderr are appended. */
   readonly logPath: string;
   /** The kernel kills the process when the program that started it ends, however it ends. */
@@ -33,7 +35,7 @@ export function startDetached(prefix: readonly string[], program: readonly strin
   if (command === undefined) throw new Error("startDetached: empty command");
   const log = openSync(options.logPath, "a");
   try {
-    const child = spawn(command, args, { cwd: options.cwd, detached: true, stdio: ["ignore", log, log] });
+    const child = spawn(command, args, { cwd: options.cwd, env: { ...process.env, ...options.env }, detached: true, stdio: ["ignore", log, log] });
     child.on("error", () => {});
     if (child.pid === undefined) throw new Error(`cannot start ${command}: is it installed?`);
     child.unref();

@@ -2,7 +2,7 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Controller, Identity } from "../../src/csi/gen/csi_pb.ts";
-import { NODE_FLAGS } from "../../tools/image/config.ts";
+import { NODE_ENVIRONMENT, NODE_FLAGS } from "../../tools/image/config.ts";
 import type { Lab } from "../cluster.ts";
 import type { ControlPlane } from "../control-plane/control-plane.ts";
 import { hasEnded, isAlive, signal, startDetached, type ProcessIdentity } from "../control-plane/processes.ts";
@@ -38,7 +38,7 @@ export class ControllerProcess {
   async start(): Promise<void> {
     if (!this.running()) {
       const argv = [process.execPath, ...NODE_FLAGS, this.#program, "controller", "--kubeconfig", this.#plane.kubeconfigPath, "--endpoint", `unix://${this.socketPath}`];
-      const identity = startDetached(this.#lab.net.command([]), argv, { cwd: "/", logPath: this.logPath, dieWithStarter: !this.#detached });
+      const identity = startDetached(this.#lab.net.command([]), argv, { cwd: "/", env: NODE_ENVIRONMENT, logPath: this.logPath, dieWithStarter: !this.#detached });
       writeFileSync(this.#identityPath, JSON.stringify(identity));
     }
     await eventually("the controller answers on its socket", 30, async () => {

@@ -2,7 +2,7 @@
 import { appendFileSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { Identity, Node, VolumeCapability_AccessMode_Mode as AccessMode } from "../../src/csi/gen/csi_pb.ts";
-import { NODE_FLAGS } from "../../tools/image/config.ts";
+import { NODE_ENVIRONMENT, NODE_FLAGS } from "../../tools/image/config.ts";
 import type { Lab } from "../cluster.ts";
 import type { Guest, GuestProcess } from "../guest/guest.ts";
 import { CsiClient } from "./csi-client.ts";
@@ -67,7 +67,7 @@ export class NodeProgram {
     const logged = statSync(this.logPath).size;
     this.#process = await this.guest.spawn(
       ["node", ...NODE_FLAGS, this.#program, "node", "--node-name", this.name, "--kubeconfig", KUBECONFIG, "--endpoint", `unix://${GUEST_SOCKET}`, ...this.#more, ...crash],
-      { logPath: this.logPath, env: { UV_USE_IO_URING: "0", MESHSTOR_TIME_SCALE: TIME_SCALE[this.guest.kind] } },
+      { logPath: this.logPath, env: { ...NODE_ENVIRONMENT, MESHSTOR_TIME_SCALE: TIME_SCALE[this.guest.kind] } },
     );
     if (options.crashAt) return;
     // Asked before it serves, it would answer only after that question has timed out, seconds later. It may also end by itself.
@@ -85,7 +85,7 @@ export class NodeProgram {
   /** A controller in this guest, after {@link start}, for those who want both roles on one machine; resolves once its socket is there. */
   async startController(socket: string): Promise<GuestProcess> {
     const argv = ["node", ...NODE_FLAGS, this.#program, "controller", "--kubeconfig", KUBECONFIG, "--endpoint", `unix://${socket}`];
-    const started = await this.guest.spawn(argv, { logPath: join(this.#lab.logDir, `${this.name}.controller.log`), env: { UV_USE_IO_URING: "0" } });
+    const started = await this.guest.spawn(argv, { logPath: join(this.#lab.logDir, `${this.name}.controller.log`), env: NODE_ENVIRONMENT });
     await eventually(`the controller on ${this.name} serves`, 60, async () => (await this.guest.exec(["test", "-S", socket], { okCodes: "any" })).code === 0 || "no socket yet");
     return started;
   }
