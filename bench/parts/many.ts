@@ -5,6 +5,7 @@ import type { World } from "../../lab/world/world.ts";
 import { logLines } from "../node-log.ts";
 import { controllerMB, FIND_NODE_PROGRAM, residentMB, RSS_GOAL_MB } from "../resident.ts";
 import { HOME, type Part } from "../part.ts";
+import { sideBySide } from "../side-by-side.ts";
 
 const VOLUMES = 100;
 const PROVIDER = "n2";
@@ -18,15 +19,12 @@ export const many: Part = {
   async run({ world, figures, say }) {
     const ids: string[] = [];
     const names = Array.from({ length: VOLUMES }, (_, index) => `pvc-many-${index}`);
-    const lane = async (): Promise<void> => {
-      for (let name = names.pop(); name !== undefined; name = names.pop()) {
-        const id = await createVolume(world, name, { preferred: [HOME, PROVIDER], seconds: 600 });
-        await world.node(HOME).stage(id, 300);
-        ids.push(id);
-        if (ids.length % 20 === 0) say(`${ids.length} volumes run`);
-      }
-    };
-    await Promise.all(Array.from({ length: SIDE_BY_SIDE }, lane));
+    await sideBySide(names, SIDE_BY_SIDE, async (name) => {
+      const id = await createVolume(world, name, { preferred: [HOME, PROVIDER], seconds: 600 });
+      await world.node(HOME).stage(id, 300);
+      ids.push(id);
+      if (ids.length % 20 === 0) say(`${ids.length} volumes run`);
+    });
     figures.atMost(
       PART,
       { name: "node program: resident memory", values: [residentMB(await world.lab.guest(HOME).sh(`cat /proc/$(${FIND_NODE_PROGRAM})/status`))], unit: "MB" },

@@ -8,6 +8,7 @@ import { apiRequests, type ApiRequests } from "../api-requests.ts";
 import { guestCpuSeconds, ticksOf } from "../host-cpu.ts";
 import { FIND_NODE_PROGRAM, residentMB, RSS_GOAL_MB } from "../resident.ts";
 import { HOME, type Bench, type Part } from "../part.ts";
+import { sideBySide } from "../side-by-side.ts";
 
 const VOLUMES = 50;
 /** Created side by side; more would only queue at the node's drives. */
@@ -40,12 +41,9 @@ export const rest: Part = {
 export async function createSingles(world: World, count: number): Promise<string[]> {
   const names = Array.from({ length: count }, (_, index) => `pvc-single-${index}`);
   const ids: string[] = [];
-  const lane = async (): Promise<void> => {
-    for (let name = names.pop(); name !== undefined; name = names.pop()) {
-      ids.push(await createVolume(world, name, { parameters: { numberOfCopies: "1" }, preferred: [HOME], seconds: 900 }));
-    }
-  };
-  await Promise.all(Array.from({ length: SIDE_BY_SIDE }, lane));
+  await sideBySide(names, SIDE_BY_SIDE, async (name) => {
+    ids.push(await createVolume(world, name, { parameters: { numberOfCopies: "1" }, preferred: [HOME], seconds: 300 }));
+  });
   return ids;
 }
 

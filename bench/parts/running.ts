@@ -1,6 +1,7 @@
 /** What both programs cost when one node runs many volumes and nothing happens to them. */
 import { controllerMB, RSS_GOAL_MB } from "../resident.ts";
 import { HOME, type Part } from "../part.ts";
+import { sideBySide } from "../side-by-side.ts";
 import { atRest, createSingles } from "./rest.ts";
 
 const VOLUMES = 100;
@@ -14,14 +15,12 @@ export const running: Part = {
     const { world, figures, say } = bench;
     const ids = await createSingles(world, VOLUMES);
     say(`${VOLUMES} volumes are made`);
-    const left = [...ids];
-    const lane = async (): Promise<void> => {
-      for (let id = left.pop(); id !== undefined; id = left.pop()) {
-        await world.node(HOME).stage(id, 300);
-        if (left.length % 20 === 0) say(`${VOLUMES - left.length} are staged`);
-      }
-    };
-    await Promise.all(Array.from({ length: SIDE_BY_SIDE }, lane));
+    let staged = 0;
+    await sideBySide(ids, SIDE_BY_SIDE, async (id) => {
+      await world.node(HOME).stage(id, 300);
+      staged += 1;
+      if (staged % 20 === 0) say(`${staged} are staged`);
+    });
     await atRest(bench, VOLUMES, true);
     figures.atMost(`at rest, ${VOLUMES} volumes that run`, { name: "controller: resident memory", values: [controllerMB(world)], unit: "MB" }, RSS_GOAL_MB);
   },

@@ -16,7 +16,7 @@ const MODULES: readonly { name: string; isBuiltIn?: () => Promise<boolean> }[] =
   { name: "nvmet", isBuiltIn: () => exists(`${ROOTS.configfs}/nvmet`) },
   { name: "nvmet-tcp" },
   { name: "md-mod" },
-  { name: "raid1", isBuiltIn: async () => (await exists(`${ROOTS.proc}/mdstat`)) && hasRaid1() },
+  { name: "raid1", isBuiltIn: () => hasRaid1() },
   { name: "dm-mod" },
   { name: "xfs", isBuiltIn: () => hasXfs() },
 ];
@@ -79,7 +79,10 @@ async function kernelParts(): Promise<string[]> {
 async function hasRaid1(): Promise<boolean> {
   const arrays = (await listDir(`${ROOTS.sys}/block`)).filter((name) => name.startsWith("md"));
   const levels = await Promise.all(arrays.map((name) => readAttribute(`${ROOTS.sys}/block/${name}/md/level`)));
-  return levels.includes("raid1") || (await readText(`${ROOTS.proc}/mdstat`)).includes("[raid1]");
+  if (levels.includes("raid1")) return true;
+  // There is none before MD is loaded.
+  const mdstat = await readAttribute(`${ROOTS.proc}/mdstat`);
+  return mdstat !== null && mdstat.includes("[raid1]");
 }
 
 async function hasXfs(): Promise<boolean> {
