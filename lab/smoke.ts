@@ -1,7 +1,7 @@
 /**
  * `tools/node lab/smoke.ts [KERNEL [KIND]]`: whether the lab itself works. Three guests; a mirror built by hand over NVMe/TCP
  * between n1 (local drive, owner) and n2 (provider); a cut that is felt and healed; a power cut that is survived;
- * a frozen guest; hung and failing drives; what a spawned program says. Prints how long each took.
+ * a frozen guest; hung and failing drives; what a spawned program says; a machine that ends by itself. Prints how long each took.
  */
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createConnection } from "node:net";
@@ -10,7 +10,10 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Lab } from "./cluster.ts";
 import { driveFaults } from "./guest/drives.ts";
+import { GuestEndedError } from "./guest/end.ts";
 import type { Guest } from "./guest/guest.ts";
+import { readRunState } from "./guest/run-state.ts";
+import { labPaths } from "./state.ts";
 
 const GIB = 1024 ** 3;
 const NQN = "nqn.2025-12.smoke:n2";
@@ -162,6 +165,13 @@ await step("power on", () => n1.powerOn());
 await step("the mirror's data is there", async () => {
   await n1.sh("mdadm --stop --scan || true; mdadm --assemble --run /dev/md/smoke /dev/nvme0n1p1 2>&1; mkdir -p /mnt/smoke; mount /dev/md/smoke /mnt/smoke");
   expect((await n1.sh("cat /mnt/smoke/file")) === "kept\nmore", "both records");
+});
+await step("a machine that ends by itself is told", async () => {
+  const told = new Promise((resolve) => process.once("unhandledRejection", resolve));
+  process.kill(readRunState(labPaths(lab.id).runState("n3")).process!.pid, "SIGKILL");
+  const [error, asked] = [await Promise.race([told, sleep(10_000)]), await n3.exec(["true"]).catch((e: unknown) => e)];
+  expect(error instanceof GuestEndedError && error.message.startsWith("n3: its machine ended with SIGKILL, and nobody had switched it off\n"), `not ${String(error)}`);
+  expect(asked === error, `whoever asks it is told the same, not ${String(asked)}`);
 });
 await step("taken down", () => lab.destroy());
 rmSync(logDir, { recursive: true });

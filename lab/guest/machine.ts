@@ -5,9 +5,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { inNamespace } from "../net/namespace.ts";
 import { ExecChannel } from "./channel.ts";
 import type { GuestContext } from "./context.ts";
+import { endOf, GuestEndedError, type ProcessEnd } from "./end.ts";
 import { awaitReady } from "./exec-client.ts";
 import type { ExecOptions, ExecResult, Guest, GuestProcess, GuestState, SpawnOptions } from "./guest.ts";
-import { GuestPanicError, panicIn } from "./panic.ts";
 import { identify, isAlive, killGroup, readRunState, writeRunState, type ProcessId, type RunState } from "./run-state.ts";
 
 /** A program on the host that is a machine. */
@@ -25,6 +25,8 @@ export abstract class Machine implements Guest {
   /** How much slower than a process guest this one is: factor on every time limit of a program. */
   protected readonly timeScale: number = 1;
   readonly #channel: ExecChannel;
+  /** Why the machine ended by itself; until it is powered on again. */
+  #ownEnd: GuestEndedError | undefined;
 
   constructor(context: GuestContext) {
     this.context = context;
@@ -57,6 +59,7 @@ export abstract class Machine implements Guest {
 
   async powerOn(): Promise<void> {
     if (this.state !== "off") throw new Error(`${this.name} is on already`);
+    this.#ownEnd = undefined;
     const launch = await this.prepare();
     const main = this.#start(launch);
     try {
@@ -71,6 +74,7 @@ export abstract class Machine implements Guest {
   async powerOff(): Promise<void> {
     const state = this.#remembered();
     if (state.process === undefined) return;
+    this.#save({ ...state, ending: true });
     await killGroup(state.process);
     this.#save({ bootCount: state.bootCount });
     await this.context.disconnect();
@@ -88,7 +92,7 @@ export abstract class Machine implements Guest {
   }
 
   exec(argv: readonly string[], options: ExecOptions = {}): Promise<ExecResult> {
-    return this.#channel.exec(argv, { ...options, timeoutMs: (options.timeoutMs ?? 60_000) * this.timeScale });
+    return this.#answered(() => this.#channel.exec(argv, { ...options, timeoutMs: (options.timeoutMs ?? 60_000) * this.timeScale }));
   }
 
   async sh(script: string, options?: ExecOptions): Promise<string> {
@@ -96,19 +100,29 @@ export abstract class Machine implements Guest {
   }
 
   spawn(argv: readonly string[], options?: SpawnOptions): Promise<GuestProcess> {
-    return this.#channel.spawn(argv, options);
+    return this.#answered(() => this.#channel.spawn(argv, options));
   }
 
   readFile(path: string): Promise<Buffer> {
-    return this.#channel.readFile(path);
+    return this.#answered(() => this.#channel.readFile(path));
   }
 
   writeFile(path: string, data: string | Buffer, mode?: number): Promise<void> {
-    return this.#channel.writeFile(path, data, mode);
+    return this.#answered(() => this.#channel.writeFile(path, data, mode));
   }
 
   forwardUnix(guestSocketPath: string): Promise<string> {
     return this.#channel.forwardUnix(guestSocketPath);
+  }
+
+  /** What is asked of a machine that ended by itself fails with the reason of that. */
+  async #answered<T>(ask: () => Promise<T>): Promise<T> {
+    if (this.#ownEnd !== undefined) throw this.#ownEnd;
+    try {
+      return await ask();
+    } catch (error) {
+      throw this.#ownEnd ?? error;
+    }
   }
 
   #start(launch: Launch): ProcessId {
@@ -121,18 +135,20 @@ export abstract class Machine implements Guest {
     child.on("error", () => {});
     const id = child.pid === undefined ? undefined : identify(child.pid);
     if (id === undefined) throw new Error(`${this.name}: cannot start ${program}`);
-    child.once("exit", () => void this.#ended(id, from));
+    child.once("exit", (code, signal) => void this.#ended(id, from, { code, signal }));
     this.#save({ bootCount: this.bootCount + 1, process: id });
     return id;
   }
 
-  /** A kernel that panics ends the test that runs, with what it said: whoever waits for an answer of it would wait in vain. */
-  async #ended(id: ProcessId, from: number): Promise<void> {
-    if (this.#remembered().process?.startTime !== id.startTime) return;
-    const panic = panicIn(readFileSync(this.consolePath, "latin1").slice(from));
-    if (panic === null) return;
+  /** A machine that ends by itself ends the test that runs, with what it said: whoever waits for an answer of it would wait in vain. */
+  async #ended(id: ProcessId, from: number, end: ProcessEnd): Promise<void> {
+    const { process, ending } = this.#remembered();
+    if (process?.startTime !== id.startTime || ending === true) return;
+    const told = endOf(readFileSync(this.consolePath, "latin1").slice(from), end);
+    if (told === null) return;
+    this.#ownEnd = new GuestEndedError(`${this.name}: ${told}`);
     await this.context.disconnect();
-    throw new GuestPanicError(`${this.name}: ${panic}`);
+    throw this.#ownEnd;
   }
 
   async #awaitReady(main: ProcessId): Promise<void> {

@@ -14,6 +14,8 @@ export interface RunState {
   /** Absent when the guest is off. */
   readonly process?: ProcessId;
   readonly frozen?: boolean;
+  /** Its plug is being pulled: the end of its process is no surprise. */
+  readonly ending?: boolean;
 }
 
 /** Reads a guest's state; a guest that was never on has booted 0 times. */

@@ -1,5 +1,5 @@
 /**
- * Changes to the process guests' kernel source: only to what plays the hardware.
+ * Changes to the process guests' kernel source: only to what plays the hardware (the drives, and arch/um itself).
  * The product's own paths (MD, dm, NVMe host, nvmet for any other NQN, XFS) stay Debian's.
  */
 import { readFileSync, writeFileSync } from "node:fs";
@@ -68,6 +68,12 @@ export const PATCHES: readonly KernelPatch[] = [
     why: "Write Zeroes on a drive file frees its blocks (they read as zeroes), so that a zeroed 20 GiB drive costs no disk space and tmpfs works too.",
     find: "FALLOC_FL_ZERO_RANGE|FALLOC_FL_KEEP_SIZE",
     replace: "FALLOC_FL_PUNCH_HOLE|FALLOC_FL_KEEP_SIZE",
+  },
+  {
+    file: "arch/um/kernel/tlb.c",
+    why: "A program killed while it forks panics a 6.12 kernel: the copy of its address space ends at a marker (kernel/fork.c, dup_mmap), which exit_mmap knows and this loop took for an area.",
+    find: "\tfor_each_vma(vmi, vma)\n\t\tum_tlb_mark_sync(",
+    replace: "\tfor_each_vma(vmi, vma)\n\t\tif (xa_is_zero(vma))\n\t\t\tbreak;\n\t\telse\n\t\t\tum_tlb_mark_sync(",
   },
 ];
 
