@@ -75,6 +75,28 @@ export const PATCHES: readonly KernelPatch[] = [
     find: "\tfor_each_vma(vmi, vma)\n\t\tum_tlb_mark_sync(",
     replace: "\tfor_each_vma(vmi, vma)\n\t\tif (xa_is_zero(vma))\n\t\t\tbreak;\n\t\telse\n\t\t\tum_tlb_mark_sync(",
   },
+  {
+    file: "arch/um/drivers/vector_kern.c",
+    why: "A packet that the host refuses is lost, and said; unpatched, the interface is dead for good from then on (in_error is never taken back).",
+    find: "\tif (pkt_len < 0)\n\t\tvp->in_error = true;\n\treturn pkt_len;\n",
+    replace: '\tif (pkt_len < 0 && net_ratelimit())\n\t\tnetdev_err(vp->dev, "writev err=%i\\n", pkt_len);\n\treturn pkt_len;\n',
+  },
+  {
+    file: "arch/um/drivers/vector_kern.c",
+    why: "The same for a packet that cannot be read: the next one may wait already.",
+    find: "\tif (pkt_len < 0) {\n\t\tvp->in_error = true;\n\t\treturn pkt_len;\n\t}\n",
+    replace: [
+      "\tif (pkt_len < 0) {",
+      "\t\tif (net_ratelimit())",
+      '\t\t\tnetdev_err(vp->dev, "readv err=%i\\n", pkt_len);',
+      "\t\tif (skb != NULL)",
+      "\t\t\tdev_kfree_skb_irq(skb);",
+      "\t\tvp->dev->stats.rx_errors++;",
+      "\t\treturn 1;",
+      "\t}",
+      "",
+    ].join("\n"),
+  },
 ];
 
 /** Applies every patch to an unpacked kernel tree; throws when a place is not found exactly once. */
