@@ -23,3 +23,7 @@ test("an end without a word of a panic: the signal or the code, and the last lin
     [`its machine ended with SIGABRT, and nobody had switched it off\n${said}`, `its machine ended with code 1, and nobody had switched it off\n${said}`, null],
   );
 });
+
+test("a machine that powers down in order says nothing of its end", () => {
+  assert.equal(endOf("[    1.0] booting\n[   2.0] reboot: Power down\n", { code: 0, signal: null }), null);
+});
